@@ -1,0 +1,340 @@
+"""What can happen in a run: frozen events, and their form in a log (version 1).
+
+On the wire an event is a JSON array: its code, its time, then its fields in order, trailing defaults left out.
+Values stand in events as references (see ``value``), never as text of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import MISSING as NO_DEFAULT
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from rookery.core.label import NO_LABELS, Labels
+from rookery.errors import LogCorrupt, LogTooNew
+
+VERSION = 1
+"""The version of the event format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error as it stands in a log: its class, its text, what to do, and whether it may pass."""
+
+    kind: str
+    message: str
+    hint: str = ""
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What a call used: tokens in and out, tokens the server had cached, USD (None: no price known)."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: float | None = None
+    calls: int = 0
+    """Requests sent to models."""
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Spend) -> Spend:
+        cost = None if self.cost_usd is None and other.cost_usd is None else (self.cost_usd or 0.0) + (other.cost_usd or 0.0)
+        return Spend(
+            self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens, cost, self.calls + other.calls,
+        )
+
+
+NOTHING_SPENT = Spend()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at ``at`` (seconds since 1970, UTC)."""
+
+    code: ClassVar[str] = ""
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """A run began: of which program, on which inputs (references), under which seed."""
+
+    code: ClassVar[str] = "R"
+    run: str
+    program: str
+    """``module:name`` or ``file.py:name``."""
+    graph: str
+    """Reference of the graph's description."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, list[str]] = field(default_factory=dict)
+    seed: int = 0
+    parent: str = ""
+    """The run this one was forked from."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What the run was started with and can be named: model, limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed(Event):
+    """A process took the run up again: failed calls and those in flight are to be started anew."""
+
+    code: ClassVar[str] = "U"
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallMade(Event):
+    """Async code made a call (define-by-run); ``inputs`` is a digest of its function and arguments."""
+
+    code: ClassVar[str] = "M"
+    call: str
+    inputs: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted(Event):
+    """An attempt at a call began."""
+
+    code: ClassVar[str] = "S"
+    call: str
+    attempt: int = 1
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed(Event):
+    """An attempt failed and another follows after ``wait_s``, perhaps on another model; ``repair``: the text did not parse."""
+
+    code: ClassVar[str] = "A"
+    call: str
+    attempt: int
+    fault: Fault
+    wait_s: float = 0.0
+    model: str = ""
+    spend: Spend = NOTHING_SPENT
+    repair: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ElementReady(Event):
+    """One element of a list that a call is still writing is complete."""
+
+    code: ClassVar[str] = "E"
+    call: str
+    index: int
+    value: str
+    labels: Labels = NO_LABELS
+    held: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CallText(Event):
+    """A piece of a reply's text as it comes. Shown, never logged."""
+
+    code: ClassVar[str] = "T"
+    call: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFinished(Event):
+    """A call has its value. Once this is committed the call never runs again."""
+
+    code: ClassVar[str] = "F"
+    call: str
+    value: str
+    labels: Labels = NO_LABELS
+    spend: Spend = NOTHING_SPENT
+    model: str = ""
+    cached: bool = False
+    """The value came from the result cache."""
+    level: str = ""
+    """How the type was enforced: ``server schema`` or ``validate``."""
+    held: Any = field(default=None, compare=False, repr=False)
+    """The value itself, while the process that made it lives; not logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed(Event):
+    """A call failed for good (until the run is resumed)."""
+
+    code: ClassVar[str] = "X"
+    call: str
+    fault: Fault
+    attempts: int = 1
+    spend: Spend = NOTHING_SPENT
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked(Event):
+    """A person is asked; ``schema`` is the JSON Schema of the answer."""
+
+    code: ClassVar[str] = "Q"
+    call: str
+    question: str
+    schema: dict[str, Any]
+    show: str = ""
+    """Reference of what is shown with the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswered(Event):
+    """A person answered."""
+
+    code: ClassVar[str] = "W"
+    call: str
+    value: str
+    by: str = ""
+    labels: Labels = NO_LABELS
+    held: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VariableEdited(Event):
+    """Somebody changed a variable's value; what depends on it runs again."""
+
+    code: ClassVar[str] = "V"
+    variable: str
+    """A call's path, or ``inputs.NAME``."""
+    value: str
+    by: str = ""
+    labels: Labels = NO_LABELS
+
+
+@dataclass(frozen=True, slots=True)
+class BreakpointSet(Event):
+    """Calls at ``place`` (a call's path, or a variable that they read) wait before they start; or no longer."""
+
+    code: ClassVar[str] = "B"
+    place: str
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BreakpointHit(Event):
+    """A call is ready and waits at a breakpoint."""
+
+    code: ClassVar[str] = "H"
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaused(Event):
+    """No further call starts; those in flight end."""
+
+    code: ClassVar[str] = "P"
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunContinued(Event):
+    """Calls start again; with ``call``, only that one passes its breakpoint."""
+
+    code: ClassVar[str] = "C"
+    by: str = ""
+    call: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked(Event):
+    """Somebody cancels the run, or one call and what depends on it."""
+
+    code: ClassVar[str] = "K"
+    call: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(Event):
+    """The run has its value."""
+
+    code: ClassVar[str] = "Z"
+    value: str
+    labels: Labels = NO_LABELS
+    held: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed(Event):
+    """The run ended without a value; it can be resumed."""
+
+    code: ClassVar[str] = "Y"
+    fault: Fault
+    call: str = ""
+
+
+KINDS: tuple[type[Event], ...] = (
+    RunStarted, RunResumed, CallMade, CallStarted, AttemptFailed, ElementReady, CallText, CallFinished, CallFailed, QuestionAsked,
+    QuestionAnswered, VariableEdited, BreakpointSet, BreakpointHit, RunPaused, RunContinued, CancelAsked, RunFinished, RunFailed,
+)
+_BY_CODE = {kind.code: kind for kind in KINDS}
+TRANSIENT = (CallText,)
+"""Events that are shown and not logged."""
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, Fault):
+        return [value.kind, value.message, value.hint, value.retryable]
+    if isinstance(value, Spend):
+        return [value.prompt_tokens, value.completion_tokens, value.cached_tokens, value.cost_usd, value.calls]
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return value
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "fault": lambda raw: Fault(*raw),
+    "spend": lambda raw: Spend(*raw),
+}
+
+
+def _wire(kind: type[Event]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    written = [f for f in fields(kind) if f.name not in ("at", "held")]
+    defaults = [f.default if f.default is not NO_DEFAULT else f.default_factory() if f.default_factory is not NO_DEFAULT else NO_DEFAULT for f in written]
+    return tuple(f.name for f in written), tuple(defaults)
+
+
+_WIRE = {kind: _wire(kind) for kind in KINDS}
+_dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+
+
+def to_wire(event: Event) -> str:
+    """The event as one line of JSON, at most milliseconds kept of its time."""
+    kind = type(event)
+    if kind is CallStarted and event.attempt == 1 and not event.model:  # the two commonest, spelled out: they are the hot path
+        return f'["S",{event.at:.3f},{_dumps(event.call)}]'
+    if kind is CallFinished and event.spend is NOTHING_SPENT and not event.labels and not event.model and not event.cached:
+        return f'["F",{event.at:.3f},{_dumps(event.call)},{_dumps(event.value)}]'
+    names, defaults = _WIRE[kind]
+    values = [getattr(event, name) for name in names]
+    while values and values[-1] == defaults[len(values) - 1] and defaults[len(values) - 1] is not NO_DEFAULT:
+        values.pop()
+    return _dumps([kind.code, round(event.at, 3), *(_plain(name, value) for name, value in zip(names, values, strict=False))])
+
+
+def from_wire(line: str | bytes) -> Event:
+    """The event of a line. Raises LogCorrupt for what is no event, LogTooNew for a code that this version does not know."""
+    try:
+        raw = json.loads(line)
+        code, at, *rest = raw
+    except (ValueError, TypeError) as error:
+        raise LogCorrupt(f"not an event: {str(line)[:80]!r}", hint="the log is damaged; `rookery show RUN` lists what can be read") from error
+    kind = _BY_CODE.get(code)
+    if kind is None:
+        raise LogTooNew(f"event of unknown kind {code!r}", hint="upgrade rookery to the version that wrote this log")
+    names, _ = _WIRE[kind]
+    try:
+        values = {name: _READ[name](value) if name in _READ else value for name, value in zip(names, rest, strict=False)}
+        if "labels" in values and kind is not RunStarted:
+            values["labels"] = frozenset(values["labels"]) or NO_LABELS
+        return kind(at, **values)
+    except (TypeError, ValueError) as error:
+        raise LogCorrupt(f"event {code!r} cannot be read: {str(line)[:80]!r}", hint="the log is damaged") from error

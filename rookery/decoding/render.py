@@ -1,0 +1,97 @@
+"""A prompt and its arguments → a Request, in segments, with the answer's form asked for in the cheapest way the model has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rookery.core.function import Prompt
+from rookery.core.policy import Policy
+from rookery.core.template import Hole, Template, as_text, lookup
+from rookery.core.types import schema
+from rookery.decoding.parse import Form, form_of, instructions, parse
+from rookery.errors import ParseFailed
+from rookery.models.model import Capabilities, Message, Request, Sampling, Segment
+
+WRAPPED = "value"
+"""The one field of the object that stands around an answer whose own JSON is not an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A request, and how its reply is to be read."""
+
+    request: Request
+    type: Any
+    form: Form
+    level: str
+    """How the type is enforced: ``server schema``, ``validate``, or empty for free text."""
+    is_wrapped: bool = False
+
+    def parse(self, text: str) -> Any:
+        """The reply as a value. Raises ParseFailed with all faults."""
+        if not self.is_wrapped:
+            return parse(text, self.type, self.form)
+        value = parse(text, dict[str, Any], "json")
+        if WRAPPED not in value:
+            raise ParseFailed(f"the answer has no field {WRAPPED!r}", faults=[(f"$.{WRAPPED}", "missing")], text=text)
+        from rookery.core.types import dump
+
+        return parse(dump(value[WRAPPED], Any).decode(), self.type, "json")
+
+
+def render(
+    prompt: Prompt[..., Any], args: Mapping[str, Any], policy: Policy, capabilities: Capabilities, *,
+    paths: Mapping[str, str] | None = None, idempotency_key: str = "",
+) -> Rendered:
+    """The request of a prompt for a model that can do what ``capabilities`` say.
+
+    ``paths`` names the variable each argument came from. Raises LookupError when a hole leads nowhere.
+    """
+    explicit = prompt.form != "auto"
+    form = form_of(prompt.returns, prompt.form)
+    segments = _segments(prompt.template, args, paths or {})
+    wanted, wrapped, level = None, False, ""
+    if form == "json" and capabilities.json_schema:
+        wanted, wrapped = _object_schema(schema(prompt.returns))
+        level = "server schema"
+    elif form != "text" or prompt.returns is not str:
+        level = "validate"
+        asked = instructions(prompt.returns, form, explicit=explicit)
+        if asked:
+            segments.append(Segment("\n\n" + asked))
+    messages = [Message("user", tuple(segments))]
+    if prompt.system is not None:
+        messages.insert(0, Message("system", tuple(_segments(prompt.system, args, paths or {}))))
+    request = Request(
+        tuple(messages), sampling_of(policy), schema=wanted, schema_name=prompt.name, idempotency_key=idempotency_key,
+        sample=policy.sample or 0, extra=policy.extra or {},
+    )
+    return Rendered(request, prompt.returns, form, level, wrapped)
+
+
+def sampling_of(policy: Policy) -> Sampling:
+    """The part of a policy that says how tokens are drawn."""
+    return Sampling(policy.temperature, policy.top_p, policy.max_tokens, policy.stop or (), policy.seed, policy.logprobs)
+
+
+def _segments(template: Template, args: Mapping[str, Any], paths: Mapping[str, str]) -> list[Segment]:
+    segments: list[Segment] = []
+    for part in template.parts:
+        if isinstance(part, Hole):
+            segments.append(Segment(as_text(lookup(args[part.name], part.path)), paths.get(part.name, part.name)))
+        else:
+            segments.append(Segment(part))
+    return segments
+
+
+def _object_schema(wanted: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """A schema whose root is an object, as servers ask for; true when the answer had to be wrapped."""
+    if wanted.get("type") == "object":
+        return wanted, False
+    inner = {key: value for key, value in wanted.items() if key != "$defs"}
+    outer: dict[str, Any] = {"type": "object", "properties": {WRAPPED: inner}, "required": [WRAPPED], "additionalProperties": False}
+    if "$defs" in wanted:
+        outer["$defs"] = wanted["$defs"]
+    return outer, True

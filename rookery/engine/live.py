@@ -1,0 +1,131 @@
+"""Calls that async code makes while it runs (define-by-run): recorded like a graph's, and found again after a restart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rookery.core import event as ev
+from rookery.core.check import check
+from rookery.core.graph import Graph, Param, Ref, Variable
+from rookery.core.schedule import adopt, offer
+from rookery.core.state import Slot
+from rookery.core.types import name_of
+from rookery.core.value import codec, digest
+from rookery.errors import GraphInvalid, NotSerialisable
+
+if TYPE_CHECKING:
+    from rookery.engine.run import Run
+
+
+class LiveScope:
+    """The calls made by one executing call, in order.
+
+    A call is known again by its function and arguments, not by its position, so that code which awaits in another order
+    after a restart still finds its values.
+    """
+
+    def __init__(self, run: Run, path: str) -> None:
+        self.run = run
+        self.path = path
+        self.waiting = 0
+        self._claimed: set[str] = set()
+
+    def restart(self) -> None:
+        """The call's code begins from its top (again)."""
+        self._claimed.clear()
+
+    def make(self, graph: Graph, inputs: Mapping[str, Any]) -> Variable[Any]:
+        """Carry out a graph of one call; equal calls of an earlier execution give their recorded values."""
+        run, state = self.run, self.run.state
+        slots: dict[str, Slot] = {}
+        for name, variable in inputs.items():
+            slots[name] = self._slot(variable)
+        params = {name: Param(name, slot.codec.type) for name, slot in slots.items()}
+        inputs_digest = self._digest(graph, slots)
+        path = self._recorded(graph.name, inputs_digest)
+        is_known = path is not None
+        if path is None:
+            path = self._free(graph.name)
+        self._claimed.add(path)
+        leaf = path.rpartition("/")[2]
+        call = replace(graph.call_list[0], name=leaf)
+        named = Graph(leaf, inputs=params, calls=[call], output=Ref(leaf), returns=call.type, effects=[leaf])
+        faults = check(named)
+        if faults:
+            raise GraphInvalid(graph.name, faults)
+        node = state.nodes.get(path)
+        if node is None:
+            offer(state, path, named, slots)
+            if is_known:
+                run.carry_out(adopt(state, path))
+            else:
+                run.post(ev.CallMade(time.time(), path, inputs_digest))
+        return self._variable(path, call.type)
+
+    def _slot(self, variable: Variable[Any]) -> Slot:
+        node = self.run.state.nodes.get(variable.name)
+        if node is not None and not variable.path:
+            return node
+        slot = Slot(variable.name, codec(variable.type))
+        if node is None:
+            raise NotSerialisable(f"variable {variable.name} does not belong to this run", hint="await it and pass its value")
+        from rookery.core.expand import bind_source
+        from rookery.core.state import Frame
+
+        return bind_source(
+            self.run.state, Ref(variable.name, variable.path), Frame("", {variable.name: node}), f"{slot.path}{list(variable.path)}", variable.type
+        )
+
+    def _digest(self, graph: Graph, slots: Mapping[str, Slot]) -> str:
+        call = graph.call_list[0]
+        function = call.function
+        parts = [call.kind, getattr(function, "name", ""), call.question, str(call.times), name_of(call.type)]
+        for name, source in sorted(call.args.items()):
+            parts.append(f"{name}={self._source_text(source, name, function, slots)}")
+        return digest("\x1f".join(parts).encode())
+
+    def _source_text(self, source: Any, name: str, function: Any, slots: Mapping[str, Slot]) -> str:
+        if isinstance(source, Ref):
+            return f"${slots[source.name.removeprefix('inputs.')].path}{list(source.path)}"
+        if hasattr(source, "items") and isinstance(source.items, tuple):
+            return str([self._source_text(item, name, None, slots) for item in source.items])
+        value = source.value
+        param = getattr(function, "params", {}).get(name)
+        try:
+            return codec(param.type if param is not None else type(value)).dump(value).decode()
+        except NotSerialisable:
+            return repr(value)
+
+    def _recorded(self, name: str, inputs_digest: str) -> str | None:
+        """A call of an earlier execution with the same function and arguments that this one has not claimed yet."""
+        prefix = f"{self.path}/{name}"
+        for path, recorded in self.run.state.made.items():
+            if recorded == inputs_digest and path not in self._claimed and (path == prefix or path.startswith(prefix + "~")):
+                return path
+        return None
+
+    def _free(self, name: str) -> str:
+        made = self.run.state.made
+        number, path = 1, f"{self.path}/{name}"
+        while path in self._claimed or path in made:
+            number += 1
+            path = f"{self.path}/{name}~{number}"
+        return path
+
+    def _variable(self, path: str, type_: Any) -> Variable[Any]:
+        variable: Variable[Any] = Variable(None, path, type_)
+        variable._wait = lambda: self._wait(path)
+        return variable
+
+    def _wait(self, path: str) -> Generator[Any, None, Any]:
+        run = self.run
+        self.waiting += 1
+        run.let_others_in()
+        try:
+            return (yield from run.value_at(path).__await__())
+        finally:
+            self.waiting -= 1
+

@@ -1,0 +1,605 @@
+"""A run: the loop that does. Events in, committed, stepped; commands out, carried. Iterate it for events, await it for the value."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rookery.core import event as ev
+from rookery.core.event import Event, Spend
+from rookery.core.graph import Graph
+from rookery.core.label import SECRET
+from rookery.core.limit import Ledger, Limit, Worst
+from rookery.core.policy import NO_POLICY, Policy
+from rookery.core.schedule import step
+from rookery.core.state import FAILED, Command, Node, Slot, State
+from rookery.core.value import Writer, codec
+from rookery.core.view import View, fold
+from rookery.engine.attempt import error_of, fault_of
+from rookery.engine.cache import ResultCache
+from rookery.engine.carry import carry
+from rookery.engine.live import LiveScope
+from rookery.engine.log import Log, LogWriter, MemoryLog, Message
+from rookery.errors import InputError, LogError, RookeryError, RunBusy, RunCancelled, RunError, SettingMissing
+from rookery.models.model import Model
+
+INBOX_S = 0.1
+"""How often the inbox is looked into."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a run is carried out; none of it changes what the program means."""
+
+    model: Any = None
+    """The model of all prompts that name none: a Model, or its name (``openai:gpt-5-mini``)."""
+    models: Mapping[str, Any] = field(default_factory=dict)
+    """Models by the names that prompts use for them."""
+    limit: Limit | None = None
+    max_in_flight: int | None = None
+    """At most so many calls at a time, of all kinds."""
+    policy: Policy = NO_POLICY
+    """Options of all calls that do not say otherwise."""
+    cache: ResultCache | None = None
+    """Where values of equal calls are kept; None: only within this run."""
+    seed: int = 0
+    secrets: Mapping[str, Any] = field(default_factory=dict)
+    """Values of secret variables by path, given again at resume."""
+
+
+class Run:
+    """One execution of a program. Made by ``start`` and ``resume``; used as an async context manager."""
+
+    def __init__(self, graph: Graph, *, id: str, log: Log, options: Options, program: str, begin: Callable[[Run], list[Event]], new: bool) -> None:
+        self.id = id
+        self.graph = graph
+        self.log = log
+        self.options = options
+        self.program = program
+        self.view: View = View(run=id, program=program)
+        """What the events so far amount to; the same fold that every screen uses."""
+        self.causes: dict[str, BaseException] = {}
+        self.default_model = options.model
+        self.has_defaults = options.policy is not NO_POLICY
+        self.cache = options.cache or ResultCache()
+        self.ledger: Ledger | None = None
+        self._begin = begin
+        self._new = new
+        self._models: dict[str, Model] = {}
+        self._owned: list[Model] = []
+        self._places: dict[int, asyncio.Semaphore] = {}
+        self._pending: list[Event] = []
+        self._scheduled = False
+        self._committing = False
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._backlog: deque[Node] = deque()
+        self._ending: ev.RunFailed | None = None
+        self._subscribers: list[_Subscriber] = []
+        self._history: list[Event] = []
+        self._room = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._scopes: dict[str, LiveScope] = {}
+        self._waiters: dict[str, list[asyncio.Future[Any]]] = {}
+        self._stack = AsyncExitStack()
+        self._closed = False
+
+    # ---------------------------------------------------------------- life
+
+    async def __aenter__(self) -> Run:
+        self._loop = asyncio.get_running_loop()
+        self._done: asyncio.Future[Any] = self._loop.create_future()
+        self._done.add_done_callback(lambda future: future.cancelled() or future.exception())  # never "not retrieved"
+        self._writer: LogWriter = self.log.begin(self.id, new=self._new)
+        self._stack.callback(self._writer.close)
+        try:
+            self.state = State(self.graph, get=self.log.get, writer=Writer(key=self.id.encode()))
+            first = self._begin(self)
+            self._tasks_of = await self._stack.enter_async_context(asyncio.TaskGroup())
+            self._watch = self._tasks_of.create_task(self._watching(), name="watch")
+            for event in first:
+                self.post(event)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Leaving before the end stops the run where it is: calls in flight are cancelled, and it can be resumed."""
+        self._closed = True
+        self._watch.cancel()
+        for task in self._tasks.values():
+            task.cancel()
+        try:
+            await self._stack.aclose()
+        finally:
+            for model in self._owned:
+                await model.aclose()
+            if not self._done.done():
+                self._done.set_exception(RunCancelled(f"run {self.id} was left before its end", run=self.id, hint=f"resume it: {self.id}"))
+            self._wake()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """The run's value; raises the error it ended with."""
+        return asyncio.shield(self._done).__await__()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """All events from the run's first one on, until it ends."""
+        subscriber = _Subscriber(deque(self._history))
+        self._subscribers.append(subscriber)
+        try:
+            while True:
+                while subscriber.events:
+                    yield subscriber.events.popleft()
+                if self._done.done():
+                    return
+                subscriber.ready.clear()
+                await subscriber.ready.wait()
+        finally:
+            self._subscribers.remove(subscriber)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self._done.done()
+
+    @property
+    def spent(self) -> Spend:
+        """What its calls have used so far, over all resumptions."""
+        return self.view.spend
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether only a person can take it further: an answer, a breakpoint or a pause."""
+        if self._done.done() or self._tasks or self._pending or self._backlog or self._committing:
+            return False
+        return bool(self.state.questions or self.state.held_back or self.state.paused)
+
+    async def until_waiting(self) -> bool:
+        """Wait until the run ends (False) or only a person can take it further (True)."""
+        while not self._done.done():
+            if self.is_waiting:
+                return True
+            self._changed.clear()
+            await self._changed.wait()
+        return False
+
+    # ---------------------------------------------------------------- what a person may do
+
+    def answer(self, call: str, value: Any, *, by: str = "") -> None:
+        """Answer an open question. Raises RunError when there is none at ``call``, ParseFailed when the value is not of its type."""
+        node = self.state.questions.get(call)
+        if node is None:
+            open_ones = ", ".join(self.state.questions) or "none"
+            raise RunError(f"no open question at {call!r}", run=self.id, hint=f"open: {open_ones}")
+        value = node.codec.validate(value)
+        labels = self.state.labels(node)
+        self.post(ev.QuestionAnswered(time.time(), call, self.state.writer.write(value, node.codec), by, labels, held=value))
+
+    def cancel(self, call: str = "", *, by: str = "") -> None:
+        """End the run, or one call of it; the run can be resumed."""
+        self.post(ev.CancelAsked(time.time(), call, by))
+
+    def pause(self, *, by: str = "") -> None:
+        """Start no further calls; those in flight end."""
+        self.post(ev.RunPaused(time.time(), by))
+
+    def go_on(self, call: str = "", *, by: str = "") -> None:
+        """Start calls again after a pause; with ``call``, let that one pass its breakpoint."""
+        self.post(ev.RunContinued(time.time(), by, call))
+
+    def set_breakpoint(self, place: str, *, on: bool = True) -> None:
+        """Let calls at ``place``, or those that read the variable ``place``, wait before they start."""
+        self.post(ev.BreakpointSet(time.time(), place, on))
+
+    def edit(self, variable: str, value: Any, *, by: str = "") -> None:
+        """Set a variable (a call's path or ``inputs.NAME``); only what depends on it runs again.
+
+        Raises RunError when there is no such variable, ParseFailed when the value is not of its type.
+        """
+        self.post(edit_event(self.state, variable, value, by=by, run=self.id))
+
+    # ---------------------------------------------------------------- the loop
+
+    def post(self, event: Event) -> None:
+        """Hand an event in. It is committed with others of the same turn of the event loop, then stepped."""
+        self._pending.append(event)
+        if not self._scheduled and not self._committing:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def show(self, event: Event) -> None:
+        """Show an event that is not logged to those who watch."""
+        self.view = fold(self.view, event)
+        for subscriber in self._subscribers:
+            subscriber.give(event)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        batch, self._pending = self._pending, []
+        if not batch or self._done.done():
+            return
+        try:
+            waiting = self._writer.append(batch, self.state.writer.take())
+        except (LogError, RunBusy) as error:
+            self._crash(error)
+            return
+        if waiting is None:
+            self._apply(batch)
+        else:
+            self._committing = True
+            asyncio.ensure_future(waiting, loop=self._loop).add_done_callback(lambda future: self._committed(future, batch))
+
+    def _committed(self, future: asyncio.Future[None], batch: list[Event]) -> None:
+        self._committing = False
+        error = future.exception() if not future.cancelled() else RunCancelled(f"run {self.id} was left", run=self.id)
+        if error is not None:
+            self._crash(error)
+            return
+        self._apply(batch)
+        if self._pending and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _apply(self, batch: list[Event]) -> None:
+        """The batch is committed: step, do what the schedule says, tell those who watch."""
+        state, history, subscribers = self.state, self._history, self._subscribers
+        view = self.view
+        try:
+            for event in batch:
+                history.append(event)
+                commands = step(state, event)
+                view = fold(view, event)
+                if commands:
+                    self.carry_out(commands)
+                for subscriber in subscribers:
+                    subscriber.give(event)
+        except Exception as error:  # a fault in a deciding part must end the run, not the event loop
+            self._crash(error)
+        self.view = view
+        last = batch[-1]
+        if isinstance(last, ev.RunFinished) and not self._done.done():
+            self._done.set_result(last.held)
+            self._wake()
+        elif isinstance(last, ev.RunFailed) and not self._done.done():
+            self._end(last)
+        elif not self._tasks:
+            self._changed.set()
+
+    def _end(self, event: ev.RunFailed) -> None:
+        cause = self.causes.get(event.call)
+        error = error_of(event.fault, run=self.id, call=event.call, attempts=self.view.attempts(event.call), cause=cause)
+        if cause is not None and error is not cause:
+            error.__cause__ = cause
+        self._done.set_exception(error)
+        self._wake()
+
+    def _crash(self, error: BaseException) -> None:
+        """The log, or a deciding part, failed: nothing more can be recorded, so stop everything at once."""
+        for task in self._tasks.values():
+            task.cancel()
+        if not self._done.done():
+            self._done.set_exception(error)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._room.set()
+        for subscriber in self._subscribers:
+            subscriber.ready.set()
+
+    def _start(self, node: Node) -> None:
+        most = self.options.max_in_flight
+        if most is not None and len(self._tasks) - self._hosts() >= most and node.kind != "program":
+            self._backlog.append(node)
+            return
+        if self._ending is not None or self._closed:
+            return
+        task = self._tasks_of.create_task(carry(self, node))
+        self._tasks[node.path] = task
+        task.add_done_callback(lambda _, path=node.path: self._gone(path))  # type: ignore[misc]
+
+    def _hosts(self) -> int:
+        """Calls in flight that only wait for calls of their own; they take no place."""
+        return sum(1 for scope in self._scopes.values() if scope.waiting > 0 and scope.path in self._tasks)
+
+    def _gone(self, path: str) -> None:
+        self._tasks.pop(path, None)
+        if self._backlog and self._ending is None:
+            self._start(self._backlog.popleft())
+        if self._ending is not None and not self._tasks:
+            event, self._ending = self._ending, None
+            if not self._closed:
+                self.post(event)
+        elif not self._tasks:
+            self._changed.set()
+
+    def _do(self, command: Command) -> None:
+        node = command.node
+        if command.verb == "ask":
+            self._question(node)
+        elif command.verb == "cancel":
+            task = self._tasks.get(node.path)
+            if task is not None:
+                task.cancel()
+        elif command.verb == "hit":
+            self.post(ev.BreakpointHit(time.time(), node.path))
+        elif command.verb == "tell":
+            self._tell(node, self._waiters.pop(node.path, []))
+        elif command.verb == "finish":
+            self._finish(node)
+        elif command.verb == "fail" and command.fault is not None:
+            self._fail(ev.RunFailed(time.time(), command.fault, node.path))
+
+    def _question(self, node: Node) -> None:
+        from rookery.core.types import schema
+
+        show = next((self.state.ref(slot) for _, slot, _ in node.args), "")
+        self.post(ev.QuestionAsked(time.time(), node.path, node.call.question, schema(node.call.type), show))
+
+    def _finish(self, output: Node) -> None:
+        try:
+            value = self.state.take(output)
+            reference = self.state.writer.secret(value, output.codec) if SECRET in output.labels else self.state.writer.write(value, output.codec)
+        except RookeryError as error:
+            self.causes["output"] = error
+            self._fail(ev.RunFailed(time.time(), fault_of(error), "output"))
+            return
+        self.post(ev.RunFinished(time.time(), reference, output.labels, held=value))
+
+    def _fail(self, event: ev.RunFailed) -> None:
+        """End the run once the calls in flight are cancelled."""
+        if self._ending is not None or self._done.done():
+            return
+        self._backlog.clear()
+        if not self._tasks:
+            self.post(event)
+            return
+        self._ending = event
+        for task in self._tasks.values():
+            task.cancel()
+
+    async def _watching(self) -> None:
+        """Look into the inbox, and watch the clock where there is a limit on it."""
+        limit = self.options.limit.seconds if self.options.limit is not None else None
+        started = self._loop.time() - (self.ledger.spent_s if self.ledger is not None else 0.0)
+        while not self._done.done():
+            await asyncio.sleep(INBOX_S if limit is None else max(0.001, min(INBOX_S, started + limit - self._loop.time())))
+            if limit is not None and self._loop.time() - started >= limit and not self._done.done():
+                fault = ev.Fault("LimitReached", f"seconds: {limit} s are over", "raise the limit and resume")
+                self._fail(ev.RunFailed(time.time(), fault))
+                return
+            try:
+                messages = self._writer.inbox()
+            except LogError as error:
+                self._crash(error)
+                return
+            for message in messages:
+                self._take(message)
+
+    def _take(self, message: Message) -> None:
+        """A message from another process becomes an event; one that makes no sense is dropped."""
+        try:
+            match message.verb:
+                case "answer":
+                    self.answer(message.place, message.value, by=message.by)
+                case "cancel":
+                    self.cancel(message.place, by=message.by)
+                case "pause":
+                    self.pause(by=message.by)
+                case "continue":
+                    self.go_on(message.place, by=message.by)
+                case "breakpoint":
+                    self.set_breakpoint(message.place, on=bool(message.value))
+                case "edit":
+                    self.edit(message.place, message.value, by=message.by)
+        except RookeryError:
+            return
+
+    # ---------------------------------------------------------------- what carrying needs
+
+    def live(self, node: Node) -> LiveScope:
+        """Where the calls that a call's own code makes are recorded."""
+        scope = self._scopes.get(node.path)
+        if scope is None:
+            scope = self._scopes[node.path] = LiveScope(self, node.path)
+        scope.restart()
+        return scope
+
+    def policy(self, node: Node) -> Policy:
+        """A call's own options over the run's."""
+        own = node.plan.call.policy
+        return own.over(self.options.policy) if self.has_defaults else own
+
+    def model(self, spec: Any, call: str) -> Model:
+        """The model of a name, made at first use. Raises SettingMissing when the call has none, ModelUnknown and the like."""
+        if spec is None:
+            raise SettingMissing(f"{call} needs a model, and none is given", hint='pass model="openai:gpt-5-mini", or set ROOKERY_MODEL')
+        if not isinstance(spec, str):
+            return spec  # type: ignore[no-any-return]
+        found = self._models.get(spec)
+        if found is None:
+            from rookery.models.provider import model
+
+            named = self.options.models.get(spec, spec)
+            found = self._models[spec] = model(named)
+            if isinstance(named, str):
+                self._owned.append(found)
+        return found
+
+    @asynccontextmanager
+    async def place_for(self, model: Model) -> AsyncIterator[None]:
+        """A place among the requests that the model takes at a time."""
+        most = model.capabilities.max_in_flight
+        if most is None:
+            yield
+            return
+        place = self._places.get(id(model))
+        if place is None:
+            place = self._places[id(model)] = asyncio.Semaphore(most)
+        async with place:
+            yield
+
+    def idempotency_key(self, node: Node) -> str:
+        """The same for all attempts at a call, also after a crash."""
+        from rookery.core.value import digest
+
+        return digest(f"{self.id}|{node.path}|{len(self.state.edits)}".encode())
+
+    def carry_out(self, commands: list[Command]) -> None:
+        """Do what the schedule says."""
+        for command in commands:
+            if command.verb == "start":
+                self._start(command.node)
+            else:
+                self._do(command)
+
+    def value_at(self, path: str) -> asyncio.Future[Any]:
+        """The value of a call that async code made, or the error it failed with."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        node = self.state.nodes.get(path)
+        if node is not None and (node.done or node.status == FAILED):
+            self._tell(node, [future])
+        else:
+            self._waiters.setdefault(path, []).append(future)
+            self.state.watched.add(path)
+        return future
+
+    def _tell(self, node: Node, futures: list[asyncio.Future[Any]]) -> None:
+        for future in futures:
+            if future.done():
+                continue
+            if node.done:
+                future.set_result(self.state.take(node))
+            else:
+                call = self.view.failed_under(node.path)
+                fault = self.state.faults.get(node.path, ev.Fault("CallFailed", "failed"))
+                cause = self.causes.get(call)
+                error = error_of(fault, run=self.id, call=call, attempts=self.view.attempts(call), cause=cause)
+                error.__cause__ = cause if cause is not error else None
+                future.set_exception(error)
+
+    def let_others_in(self) -> None:
+        """A call only waits for calls of its own now; its place is free."""
+        if self._backlog and self._ending is None:
+            self._start(self._backlog.popleft())
+
+    def settle(self, worst: Worst, spend: Spend) -> None:
+        """Book what a request used, and let those who wait for room look again."""
+        if self.ledger is not None:
+            self.ledger.settle(worst, spend)
+            self._room.set()
+
+    async def settled(self) -> None:
+        """Wait until some reservation is given back."""
+        self._room.clear()
+        await self._room.wait()
+
+
+class _Subscriber:
+    __slots__ = ("events", "ready")
+
+    def __init__(self, events: deque[Event]) -> None:
+        self.events = events
+        self.ready = asyncio.Event()
+
+    def give(self, event: Event) -> None:
+        self.events.append(event)
+        self.ready.set()
+
+
+def edit_event(state: State, variable: str, value: Any, *, by: str, run: str) -> ev.VariableEdited:
+    """The event that sets a variable. Raises RunError when there is none of that name, ParseFailed for a wrong value."""
+    slot: Slot | None = state.nodes.get(variable)
+    if variable.startswith("inputs."):
+        slot = state.inputs.get(variable.removeprefix("inputs."))
+    if slot is None:
+        names = [f"inputs.{name}" for name in state.inputs] + [path for path in state.nodes if path != "output"]
+        raise RunError(f"no variable {variable!r} in this run", run=run, hint=f"there are {', '.join(names[:20])}")
+    return ev.VariableEdited(time.time(), variable, state.writer.write(slot.codec.validate(value), slot.codec), by, slot.labels)
+
+
+def open_log(log: Log | str | Path | None) -> Log:
+    """A log as given: an object, the path of a SQLite file, or None for one in memory."""
+    if log is None:
+        return MemoryLog()
+    if isinstance(log, str | Path):
+        from rookery.engine.sqlite import SQLiteLog
+
+        return SQLiteLog(log)
+    return log
+
+
+def begin_new(graph: Graph, inputs: Mapping[str, Any], options: Options, program: str, *, parent: str = "") -> Callable[[Run], list[Event]]:
+    """What a new run begins with: its inputs, validated and written, and its first event."""
+    values = validated(graph, inputs)
+
+    def begin(run: Run) -> list[Event]:
+        state = run.state
+        references: dict[str, str] = {}
+        labels: dict[str, list[str]] = {}
+        for name, value in values.items():
+            param = graph.params[name]
+            slot = state.inputs[name] = Slot(f"inputs.{name}", codec(param.type))
+            slot.held = value
+            if param.labels:
+                labels[name] = sorted(param.labels)
+            references[name] = state.writer.secret(value, slot.codec) if SECRET in param.labels else state.writer.write(value, slot.codec)
+        if options.limit:
+            run.ledger = Ledger(options.limit)
+        named = {"model": options.model} if isinstance(options.model, str) else {}
+        description = state.writer.write(describe(graph), codec(dict[str, Any]))
+        return [ev.RunStarted(time.time(), run.id, program, description, references, labels, options.seed, parent, named)]
+
+    return begin
+
+
+def describe(graph: Graph) -> dict[str, Any]:
+    """A graph as plain data, for screens and to know it again at resume."""
+    from rookery.core.graph import names_in
+    from rookery.core.types import name_of
+
+    return {
+        "name": graph.name,
+        "inputs": {name: name_of(param.type) for name, param in graph.params.items()},
+        "output": list(names_in(graph.output)),
+        "calls": {
+            call.name: {
+                "kind": call.kind,
+                "function": getattr(call.function, "name", ""),
+                "type": name_of(call.type),
+                "reads": list(dict.fromkeys(call.reads())),
+                "over": list(call.over),
+                "fingerprint": call.function.fingerprint() if hasattr(call.function, "fingerprint") else "",
+            }
+            for call in graph.call_list
+        },
+    }
+
+
+def validated(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs checked against a graph's parameters. Raises InputError with all that is wrong."""
+    from rookery.core.graph import MISSING
+    from rookery.core.types import name_of
+    from rookery.errors import ParseFailed
+
+    wrong = [f"unknown input {name!r}; it takes {', '.join(graph.params) or 'none'}" for name in inputs if name not in graph.params]
+    values: dict[str, Any] = {}
+    for name, param in graph.params.items():
+        value = inputs.get(name, param.default)
+        if value is MISSING:
+            wrong.append(f"input {name!r} ({name_of(param.type)}) is not given")
+            continue
+        try:
+            values[name] = codec(param.type).validate(value)
+        except ParseFailed as error:
+            wrong.append(f"input {name!r}: {error.reason}")
+    if wrong:
+        raise InputError(f"{graph.name} can't start: " + "; ".join(wrong))
+    return values
+

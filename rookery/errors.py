@@ -1,0 +1,323 @@
+"""Every error that rookery raises, as one tree; foreign errors are mapped into it where they enter.
+
+RookeryError
+├── GraphError                 the program itself is wrong; nothing has run
+│   ├── GraphFault             one fault, with its path
+│   ├── GraphInvalid           all faults of one graph (also an ExceptionGroup)
+│   ├── VariableMisuse         a Variable was used as if its value were known
+│   └── OutsideRun             a Prompt was called where nothing can fill it in
+├── InputError                 what the caller passed does not fit the graph's inputs
+├── ValueError_                a value is not what its type says
+│   ├── NotSerialisable        a value cannot be written to the log and read back
+│   └── ParseFailed            a model's text is not a value of the type asked for
+├── ModelError                 a model could not answer
+│   ├── ModelUnknown           the name names no model that can be built here
+│   ├── SettingMissing         a key, address or package is not set
+│   ├── ModelUnreachable       nobody answers at the address              (retryable)
+│   ├── ModelBusy              the server asks to come back later          (retryable)
+│   ├── ModelFault             the server failed                           (retryable)
+│   ├── ReplyMalformed         the reply breaks the protocol               (retryable)
+│   ├── ReplyCut               the stream ended before its end             (retryable)
+│   ├── ReplyStalled           the stream stopped moving                   (retryable)
+│   ├── RequestRefused         the server will not take this request
+│   ├── ContextOverflow        prompt and answer do not fit the window
+│   ├── CapabilityMissing      the model cannot do what was asked of it
+│   ├── SkillMissing           the embedded model has not learned this
+│   └── CassetteMiss           no recorded answer for this request
+├── CallError                  a call of a graph ended without a value
+│   ├── CallFailed             after all its attempts
+│   ├── CallTimeout            its time was up                             (retryable)
+│   └── LoopExhausted          a bounded loop met its bound
+├── RunError                   a run ended, or may not begin
+│   ├── LimitReached           money, tokens, calls or seconds are spent
+│   ├── RunCancelled           somebody cancelled it
+│   ├── RunWaiting             only a person's answer can take it further
+│   ├── RunUnknown             no such run in the log
+│   ├── RunBusy                another process is its writer
+│   ├── RunMismatch            the program is not the one that the log was written by
+│   └── SecretNeeded           a secret must be given again to go on
+└── LogError                   the log itself
+    ├── LogCorrupt             it cannot be read
+    ├── LogTooNew              a newer rookery wrote it
+    └── LogFull                it cannot be written: the disk is full or read-only
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class RookeryError(Exception):
+    """Base of all errors of rookery."""
+
+    retryable: bool = False
+    """Whether the same attempt may succeed later; only these are tried again."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.reason = message
+        """What happened, in one sentence."""
+        self.hint = hint
+        """What to do next, in one sentence; may be empty."""
+
+    def __str__(self) -> str:
+        return f"{self.reason}\n  → {self.hint}" if self.hint else self.reason
+
+
+# ------------------------------------------------------------------ the program
+
+
+class GraphError(RookeryError):
+    """The program itself is wrong; nothing has run."""
+
+
+class GraphFault(GraphError):
+    """One fault of a graph, with the path of the place (``calls.title.text``)."""
+
+    def __init__(self, path: str, message: str, *, hint: str = "", kind: str = "fault") -> None:
+        super().__init__(f"{path}: {message}", hint=hint)
+        self.path = path
+        self.fault = message
+        self.kind = kind
+        """A short name of the sort of fault: ``type``, ``unset``, ``cycle``, …"""
+
+
+class GraphInvalid(GraphError, ExceptionGroup):
+    """All faults of one graph, raised together; ``faults`` holds them in the order of the calls."""
+
+    faults: tuple[GraphFault, ...]
+
+    def __new__(cls, name: str, faults: Sequence[GraphFault]) -> GraphInvalid:
+        self = super().__new__(cls, f"graph {name}: {len(faults)} fault(s)", list(faults))
+        self.faults = tuple(faults)
+        return self
+
+    def __init__(self, name: str, faults: Sequence[GraphFault]) -> None:
+        lines = "\n".join(f"  {fault.path}: {fault.fault}" + (f"\n    → {fault.hint}" if fault.hint else "") for fault in faults)
+        self.reason = f"graph {name} has {len(faults)} fault(s):\n{lines}"
+        self.hint = ""
+        self.name = name
+
+    def derive(self, excs: Sequence[BaseException]) -> GraphInvalid:  # type: ignore[override]
+        return GraphInvalid(self.name, [exc for exc in excs if isinstance(exc, GraphFault)])
+
+
+class VariableMisuse(GraphError, TypeError):
+    """A Variable was used as if its value were known: in ``if``, ``for``, an f-string, arithmetic."""
+
+
+class OutsideRun(GraphError):
+    """A Prompt was called where nothing can fill it in: outside of a graph and of a run."""
+
+
+class InputError(RookeryError):
+    """What the caller passed does not fit the graph's inputs; the message lists all that is wrong."""
+
+
+# ------------------------------------------------------------------ values
+
+
+class ValueError_(RookeryError):
+    """A value is not what its type says."""
+
+
+class NotSerialisable(ValueError_):
+    """A value cannot be written to the log and read back as what it was."""
+
+
+class ParseFailed(ValueError_):
+    """A model's text is not a value of the type asked for; ``faults`` are (path, message) pairs."""
+
+    def __init__(self, message: str, *, faults: Sequence[tuple[str, str]] = (), text: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.faults = tuple(faults)
+        self.text = text
+
+
+# ------------------------------------------------------------------ models
+
+
+class ModelError(RookeryError):
+    """A model could not answer; ``model`` is its name as configured."""
+
+    def __init__(self, message: str, *, model: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.model = model
+
+
+class ModelUnknown(ModelError):
+    """The name names no model that can be built here."""
+
+
+class SettingMissing(ModelError):
+    """A key, an address or a package that the model needs is not set or not installed."""
+
+
+class ModelUnreachable(ModelError):
+    """Nobody answers at the model's address."""
+
+    retryable = True
+
+
+class ModelBusy(ModelError):
+    """The server asks to come back later (429, or 503 with Retry-After)."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, model: str = "", hint: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message, model=model, hint=hint)
+        self.retry_after_s = retry_after_s
+        """Seconds the server asked for, if it said so."""
+
+
+class ModelFault(ModelError):
+    """The server failed (5xx)."""
+
+    retryable = True
+
+
+class ReplyMalformed(ModelError):
+    """The reply breaks the protocol: not JSON, the wrong content type, a missing field."""
+
+    retryable = True
+
+
+class ReplyCut(ModelError):
+    """The stream ended before its end was announced."""
+
+    retryable = True
+
+
+class ReplyStalled(ModelError):
+    """The stream stopped moving for longer than the model's read timeout."""
+
+    retryable = True
+
+
+class RequestRefused(ModelError):
+    """The server will not take this request (a 4xx that waiting does not mend)."""
+
+
+class ContextOverflow(ModelError):
+    """Prompt and answer together do not fit the model's window."""
+
+
+class CapabilityMissing(ModelError):
+    """The model cannot do what was asked of it; the hint names what can."""
+
+
+class SkillMissing(ModelError):
+    """The embedded model has not learned this; the hint names the skills it has and the alternative."""
+
+
+class CassetteMiss(ModelError):
+    """No recorded answer for this request; the message shows what changed against the nearest one."""
+
+
+# ------------------------------------------------------------------ calls
+
+
+class CallError(RookeryError):
+    """A call of a graph ended without a value; ``call`` is its path."""
+
+    def __init__(self, message: str, *, call: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.call = call
+
+
+class CallFailed(CallError):
+    """A call failed after all its attempts; ``kind`` is the class name of the last attempt's error."""
+
+    def __init__(self, message: str, *, call: str = "", kind: str = "", attempts: int = 1, hint: str = "") -> None:
+        super().__init__(message, call=call, hint=hint)
+        self.kind = kind
+        self.attempts = attempts
+
+
+class CallTimeout(CallError):
+    """A call's time was up (its ``timeout_s``)."""
+
+    retryable = True
+
+
+class LoopExhausted(CallError):
+    """A bounded loop met its bound before its condition was true."""
+
+
+# ------------------------------------------------------------------ runs
+
+
+class RunError(RookeryError):
+    """A run ended without a value, or may not begin; ``run`` is its id."""
+
+    def __init__(self, message: str, *, run: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.run = run
+
+
+class LimitReached(RunError):
+    """Money, tokens, calls or seconds are spent; ``what`` names which, ``call`` the call that asked for more."""
+
+    def __init__(self, message: str, *, what: str, call: str = "", run: str = "", hint: str = "") -> None:
+        super().__init__(message, run=run, hint=hint)
+        self.what = what
+        self.call = call
+
+
+class RunCancelled(RunError):
+    """Somebody cancelled the run."""
+
+
+class RunWaiting(RunError):
+    """Only a person's answer can take the run further; ``questions`` are the paths of the open ones."""
+
+    def __init__(self, message: str, *, run: str = "", questions: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, run=run, hint=hint)
+        self.questions = tuple(questions)
+
+
+class RunUnknown(RunError):
+    """There is no such run in the log."""
+
+
+class RunBusy(RunError):
+    """Another process is the writer of this run; ``owner`` says which."""
+
+    def __init__(self, message: str, *, run: str = "", owner: str = "", hint: str = "") -> None:
+        super().__init__(message, run=run, hint=hint)
+        self.owner = owner
+
+
+class RunMismatch(RunError):
+    """The program given to ``resume`` is not the one that the log was written by."""
+
+
+class SecretNeeded(RunError):
+    """A secret is not in the log and must be given again to go on; ``secrets`` are their paths."""
+
+    def __init__(self, message: str, *, run: str = "", secrets: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, run=run, hint=hint)
+        self.secrets = tuple(secrets)
+
+
+# ------------------------------------------------------------------ the log
+
+
+class LogError(RookeryError):
+    """The log could not be read or written; ``path`` is its file."""
+
+    def __init__(self, message: str, *, path: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class LogCorrupt(LogError):
+    """The log cannot be read: not a log, damaged, or a value that is missing."""
+
+
+class LogTooNew(LogError):
+    """A newer version of rookery wrote this log."""
+
+
+class LogFull(LogError):
+    """The log cannot be written: the disk is full, or the file is read-only."""

@@ -1,0 +1,198 @@
+"""For tests: the fakes that ship with rookery, and the contracts that every implementation of a Protocol must keep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from typing import cast
+
+from rookery.errors import ContextOverflow, ModelError
+from rookery.models.model import Chunk, Message, Model, Request, Sampling, ToolOffer, complete
+from rookery.models.recorded import RecordedModel
+from rookery.models.scripted import ScriptedModel
+from rookery.models.simulated import FaultRates, Latency, SimulatedModel
+
+__all__ = ["FaultRates", "Latency", "RecordedModel", "ScriptedModel", "SimulatedModel", "check_model"]
+
+_QUESTION = Request((Message.of("user", "Say one sentence about rooks."),), Sampling(temperature=0.0, max_tokens=64))
+_OVERLONG = 200_000
+"""Windows up to so many tokens are tried out."""
+
+
+async def check_model(factory: Callable[[], Model], *, request: Request | None = None) -> None:
+    """Check all that a Model must keep, and report everything that it does not.
+
+    ``factory`` builds a fresh model each time; ``request`` is a question that it answers with more than one token, the same
+    way each time (temperature 0 by default). Takes about a dozen requests.
+
+    :raises AssertionError: with one line for each part of the contract that is broken.
+    """
+    question = request or _QUESTION
+    broken: list[str] = []
+    for clause in (_tells_facts, _ends_well, _counts, _keeps_to_max_tokens, _keeps_to_stops, _closes_early, _is_cancelled,
+                   _answers_side_by_side, _scores, _raises_only_ours, _closes_twice):
+        try:
+            await clause(factory, question)
+        except AssertionError as error:
+            broken.append(f"{clause.__name__.strip('_').replace('_', ' ')}: {error}")
+    assert not broken, "the model breaks its contract:\n  " + "\n  ".join(broken)
+
+
+Factory = Callable[[], Model]
+
+
+@asynccontextmanager
+async def _fresh(factory: Factory) -> AsyncIterator[Model]:
+    model = factory()
+    try:
+        yield model
+    finally:
+        await model.aclose()
+
+
+def _stream(model: Model, request: Request) -> AsyncGenerator[Chunk]:
+    return cast("AsyncGenerator[Chunk]", model.stream(request))
+
+
+async def _chunks(model: Model, request: Request) -> list[Chunk]:
+    return [chunk async for chunk in model.stream(request)]
+
+
+def _check_end(chunks: list[Chunk]) -> None:
+    assert chunks, "a stream has at least one chunk"
+    *before, last = chunks
+    assert last.stop is not None, "the last chunk says why the reply ended"
+    assert last.usage is not None, "the last chunk has the usage"
+    assert all(chunk.stop is None and chunk.usage is None for chunk in before), "only the last chunk has stop and usage"
+    assert all(not chunk.tool_calls for chunk in before), "tool calls come in the last chunk"
+
+
+async def _tells_facts(factory: Factory, request: Request) -> None:
+    async with _fresh(factory) as model:
+        assert isinstance(model, Model), "it has capabilities, stream, count_tokens and aclose"
+        before = model.capabilities
+        assert before.name, "capabilities.name is set"
+        assert before.origin, "capabilities.origin says who answers"
+        await complete(model, request)
+        assert model.capabilities == before, f"capabilities are constant: {before} became {model.capabilities}"
+    assert model.capabilities == before, "capabilities stay the same after aclose"
+
+
+async def _ends_well(factory: Factory, request: Request) -> None:
+    async with _fresh(factory) as model:
+        chunks = await _chunks(model, request)
+    _check_end(chunks)
+    usage = chunks[-1].usage
+    assert usage is not None and min(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens) >= 0, f"usage is {usage}"
+    assert usage.cached_tokens <= usage.prompt_tokens, f"cached tokens are among the prompt's: {usage}"
+    text = "".join(chunk.text for chunk in chunks)
+    assert text, "the question of the contract is answered with text"
+    assert usage.completion_tokens > 1, f"{text!r} is more than one token; usage is {usage}"
+
+
+async def _counts(factory: Factory, request: Request) -> None:
+    async with _fresh(factory) as model:
+        counted = await model.count_tokens(request)
+        _, usage, _ = await complete(model, request)
+        used = usage.prompt_tokens
+        if model.capabilities.exact_token_count:
+            assert counted == used, f"an exact count of {counted} met {used} prompt tokens"
+        assert counted >= used, f"an upper bound of {counted} met {used} prompt tokens"
+
+
+async def _keeps_to_max_tokens(factory: Factory, request: Request) -> None:
+    async with _fresh(factory) as model:
+        short = replace(request, sampling=replace(request.sampling, max_tokens=1))
+        _, usage, stop = await complete(model, short)
+    assert usage.completion_tokens <= 1, f"max_tokens=1 gave {usage.completion_tokens} tokens"
+    assert stop == "length", f"a reply cut at max_tokens ended with {stop!r}"
+
+
+async def _keeps_to_stops(factory: Factory, request: Request) -> None:
+    async with _fresh(factory) as model:
+        whole, _, _ = await complete(model, request)
+        word = whole[len(whole) // 2 : len(whole) // 2 + 2]
+        stopped = replace(request, sampling=replace(request.sampling, stop=(word,)))
+        text, _, stop = await complete(model, stopped)
+    assert word not in text, f"stop={word!r} gave {text!r}"
+    assert whole.startswith(text), f"stop={word!r} changed the text before it: {text!r} against {whole!r}"
+    assert stop in ("stop", "end"), f"a reply ended by a stop string ended with {stop!r}"
+
+
+async def _closes_early(factory: Factory, request: Request) -> None:
+    async with _fresh(factory) as model:
+        async with aclosing(_stream(model, request)) as reply:
+            await anext(reply)
+        _check_end(await _chunks(model, request))
+        unread = _stream(model, request)
+        await unread.aclose()
+
+
+async def _is_cancelled(factory: Factory, request: Request) -> None:
+    async with _fresh(factory) as model:
+        task = asyncio.create_task(_chunks(model, request))
+        await asyncio.sleep(0)
+        task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(result, (asyncio.CancelledError, list)), f"cancelling raised {result!r}"
+        _check_end(await _chunks(model, request))
+
+
+async def _answers_side_by_side(factory: Factory, request: Request) -> None:
+    async with _fresh(factory) as model:
+        alone, _, _ = await complete(model, request)
+        pair = await asyncio.gather(_chunks(model, request), _chunks(model, request))
+    for chunks in pair:
+        _check_end(chunks)
+        text = "".join(chunk.text for chunk in chunks)
+        assert text == alone, f"two at a time gave {text!r}, one alone {alone!r}"
+
+
+async def _scores(factory: Factory, request: Request) -> None:
+    async with _fresh(factory) as model:
+        if not model.capabilities.logprobs:
+            return
+        scored = replace(request, sampling=replace(request.sampling, logprobs=1))
+        chunks = await _chunks(model, scored)
+    text, scores = "".join(chunk.text for chunk in chunks), [score for chunk in chunks for score in chunk.logprobs]
+    joined = "".join(score.token for score in scores)
+    assert joined == text, f"the scored tokens join to {joined!r}, the text is {text!r}"
+    assert all(score.logprob <= 1e-6 for score in scores), "log-probabilities are at most 0"
+
+
+async def _raises_only_ours(factory: Factory, request: Request) -> None:
+    async with _fresh(factory) as model:
+        can = model.capabilities
+        offer = ToolOffer("look", "Look at something.", {"type": "object", "properties": {"at": {"type": "string"}}})
+        scored = replace(request.sampling, logprobs=2)
+        for name, odd in (("tools", replace(request, tools=(offer,))), ("log-probabilities", replace(request, sampling=scored)),
+                          ("no message", replace(request, messages=()))):
+            await _only_ours(model, odd, name)
+        if can.context_tokens is None or can.context_tokens > _OVERLONG:
+            return
+        overlong = request.with_message(Message.of("user", "rook, jackdaw; " * can.context_tokens))
+        error = await _only_ours(model, overlong, "a prompt that is longer than the window")
+        assert isinstance(error, ContextOverflow), f"a prompt longer than the window gave {error!r}, not ContextOverflow"
+
+
+async def _only_ours(model: Model, request: Request, what: str) -> ModelError | None:
+    try:
+        await complete(model, request)
+    except ModelError as error:
+        return error
+    except Exception as error:
+        raise AssertionError(f"{what} raised {type(error).__name__}, which is no ModelError: {error}") from error
+    return None
+
+
+async def _closes_twice(factory: Factory, request: Request) -> None:
+    model = factory()
+    await model.aclose()
+    await model.aclose()
+    model = factory()
+    await complete(model, request)
+    closing: list[Awaitable[None]] = [model.aclose(), model.aclose()]
+    for step in closing:
+        await step
