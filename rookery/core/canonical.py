@@ -198,22 +198,37 @@ _ORDERS: dict[str, Callable[..., Any]] = {
 # ------------------------------------------------------------------ comparing
 
 
+_ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
+
+
 def same(a: Any, b: Any) -> bool:
     """Whether two values are equal and of the same classes all the way down; NaN is the same as NaN."""
-    if type(a) is not type(b):
+    kind = type(a)
+    if kind is not type(b):
         return False
+    if kind in _ATOMS:
+        return bool(a == b or (a != a and b != b))
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
-        return len(a) == len(b) and all(map(same, sorted(a, key=_rank), sorted(b, key=_rank))) and all(same(a[key], b.get(key)) for key in a)
+        return len(a) == len(b) and _same_keys(a, b) and all(same(item, b[key]) for key, item in a.items())
     if isinstance(a, set | frozenset):
-        return len(a) == len(b) and all(map(same, sorted(a, key=_rank), sorted(b, key=_rank)))
-    if hasattr(type(a), "__pydantic_fields__") and hasattr(a, "__pydantic_extra__"):
-        return all(same(getattr(a, part, None), getattr(b, part, None)) for part in ("__dict__", "__pydantic_extra__", "__pydantic_private__"))
+        return len(a) == len(b) and _same_keys(a, b)
+    if hasattr(kind, "__pydantic_fields__") and hasattr(a, "__pydantic_extra__"):
+        extra = (a.__pydantic_extra__, a.__pydantic_private__), (b.__pydantic_extra__, b.__pydantic_private__)
+        return same(a.__dict__, b.__dict__) and (extra[0] == extra[1] == (None, None) or same(*extra))
     if is_dataclass(a):
         return all(same(getattr(a, field.name, None), getattr(b, field.name, None)) for field in fields(a))
-    return bool(a == b) or bool(a != a and b != b)
+    return bool(a == b or (a != a and b != b))
 
 
-def _rank(value: Any) -> str:
-    return f"{type(value).__name__} {value!r}"
+def _same_keys(a: Any, b: Any) -> bool:
+    own: dict[Any, Any] | None = None
+    for key in a:
+        if key not in b:
+            return False
+        if type(key) is not str:
+            own = own or {other: other for other in b}
+            if not same(key, own[key]):
+                return False
+    return True

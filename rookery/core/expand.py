@@ -50,19 +50,15 @@ def _wire(state: State, node: Node, frame: Frame) -> None:
     if kind == "graph":
         _flatten(state, node, frame)
         return
+    if planned.plain is not None and kind in ("tool", "prompt", "program", "ask"):
+        _await(state, node, [slots[name] for name in planned.plain])
+        return
     if kind in ("when", "each", "loop"):
         node.frame = frame
         node.children = []
         deps = [slots[name] for name in planned.waits]
-        if kind == "each":
-            node.open = False
     else:
-        args = node.args
-        deps = []
-        for name, source, validate in planned.wired:
-            slot = slots[source.name] if type(source) is Ref and not source.path else bind_source(state, source, frame, f"{node.path}.{name}")
-            args.append((name, slot, validate))
-            deps.append(slot)
+        deps = [bind_source(state, source, frame, f"{node.path}.{name}") for name, source, _ in planned.wired]
     _await(state, node, deps)
 
 
@@ -79,8 +75,9 @@ def _await(state: State, node: Node, deps: list[Slot]) -> None:
             waiting += 1
         elif guard.branch is not branch:
             node.status = SKIPPED
-    node.waiting = waiting
-    if waiting == 0 and node.status == WAITING:
+    if waiting:
+        node.waiting = waiting
+    elif node.status == WAITING:
         state.queue.append(node)
 
 
@@ -206,7 +203,7 @@ def _remembered(state: State, node: Node) -> bool:
 
 
 def _arg_refs(state: State, node: Node) -> tuple[str, ...]:
-    return tuple(state.ref(slot) for _, slot, _ in node.args)
+    return tuple(state.ref(slot) for slot in node.deps)
 
 
 def _ready_ask(state: State, node: Node) -> None:
@@ -405,14 +402,13 @@ def _spawn_one(state: State, node: Node, index: int) -> None:
     else:
         child = _child(state, node, path, element.codec, element, element.kind)
         slots = node.frame.slots
-        for name, source, validate in element.wired:
+        deps: list[Slot] = []
+        for name, source, _ in element.wired:
             slot = parts.get(name)
             if slot is None:
                 slot = slots[source.name] if type(source) is Ref and not source.path else bind_source(state, source, node.frame, f"{node.path}.{name}")
-            elif slot.codec.type is node.plan.call.function.params[name].type:
-                validate = None
-            child.args.append((name, slot, validate))
-        _await(state, child, [slot for _, slot, _ in child.args])
+            deps.append(slot)
+        _await(state, child, deps)
     if node.elements is not None:
         node.elements.append(child)
         if node.listeners:

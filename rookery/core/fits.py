@@ -14,9 +14,9 @@ import uuid
 from collections import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
-from typing_extensions import NotRequired, ReadOnly, Required, TypeAliasType, is_typeddict
+from typing_extensions import ReadOnly, TypeAliasType, is_typeddict
 
 _SEQUENCES = (abc.Sequence, abc.MutableSequence, abc.Reversible)
 _COLLECTIONS = (abc.Iterable, abc.Collection, abc.Container)
@@ -24,7 +24,7 @@ _ITERABLES = frozenset({*_SEQUENCES, *_COLLECTIONS})
 _SETS = (abc.Set, abc.MutableSet)
 _MAPPINGS = (abc.Mapping, abc.MutableMapping)
 _ALIASES = tuple({TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType)})
-_QUALIFIERS = (Required, NotRequired, ReadOnly, typing.Final, typing.ClassVar, typing.Required, typing.NotRequired)
+_QUALIFIERS = (Required, NotRequired, ReadOnly, typing.Final, typing.ClassVar)
 _NONE = type(None)
 
 
@@ -43,7 +43,7 @@ def strip(type_: Any) -> Any:
         elif isinstance(origin, _ALIASES):
             type_ = origin.__value__[get_args(type_)]
         elif isinstance(type_, typing.TypeVar):
-            type_ = Union[type_.__constraints__] if type_.__constraints__ else type_.__bound__ or Any
+            type_ = Union[type_.__constraints__] if type_.__constraints__ else type_.__bound__ or Any  # noqa: UP007
         else:
             return type_
     return Any  # an alias of itself says nothing
@@ -74,7 +74,20 @@ def fits(a: Any, b: Any) -> bool:
     PEP 484; classes fit their bases; containers are compared element by element, as if none were changed on the way.
     Constraints (``Annotated``) are left to validation.
     """
-    return _fits(a, b, frozenset())
+    if a is b:
+        return True
+    try:
+        found = _known.get((a, b))
+    except TypeError:  # an annotation that can't be hashed
+        return _fits(a, b, frozenset())
+    if found is None:
+        if len(_known) > 10_000:
+            _known.clear()
+        found = _known[a, b] = _fits(a, b, frozenset())
+    return found
+
+
+_known: dict[tuple[Any, Any], bool] = {}
 
 
 def _fits(a: Any, b: Any, seen: frozenset[tuple[int, int]]) -> bool:

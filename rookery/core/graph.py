@@ -278,6 +278,8 @@ class Graph:
         self.policy = NO_POLICY
         self.plan: Any = None
         """The compiled form, made by the schedule at first use."""
+        self.description: bytes | None = None
+        """The description as it stands in logs, made by the engine at first use."""
 
     def __repr__(self) -> str:
         return f"<Graph {self.name}: {len(self.call_list)} calls>"

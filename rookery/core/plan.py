@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rookery.core.graph import MISSING, Call, Const, Graph, Ref, Source, names_in
-from rookery.core.types import fits
+from rookery.core.types import element_type, fits
 from rookery.core.value import Codec, codec
 
 Guard = tuple[str, bool]
@@ -25,6 +25,11 @@ class Planned:
     """Arguments that are known, validated, by parameter."""
     wired: list[tuple[str, Source, Callable[[Any], Any] | None]] = field(default_factory=list)
     """Arguments from variables: parameter, source, and how to validate when the types are not plainly the same."""
+    names: tuple[str, ...] = ()
+    """The parameters of ``wired``, and in ``validators`` how their values are validated."""
+    validators: tuple[Callable[[Any], Any] | None, ...] = ()
+    plain: tuple[str, ...] | None = None
+    """The variables of ``wired`` by name, when each is a whole variable."""
     waits: tuple[str, ...] = ()
     """Names of the variables it waits for before it is ready."""
     guards: tuple[Guard, ...] = ()
@@ -75,17 +80,25 @@ def _planned(call: Call, types: dict[str, Any], guards: Iterable[Guard]) -> Plan
         waited = [call.args["condition"]]
     planned.waits = tuple(dict.fromkeys(name for source in waited for name in names_in(source)))
     if call.kind == "each":
-        planned.element = _element(call, planned)
+        planned.element = _element(call, planned, types)
+    return _sealed(planned)
+
+
+def _sealed(planned: Planned) -> Planned:
+    planned.names = tuple(name for name, _, _ in planned.wired)
+    planned.validators = tuple(validate for _, _, validate in planned.wired)
+    if all(_is_plain(source) for _, source, _ in planned.wired):
+        planned.plain = tuple(source.name for _, source, _ in planned.wired if isinstance(source, Ref))
     return planned
 
 
-def _element(call: Call, each: Planned) -> Planned:
+def _element(call: Call, each: Planned, types: dict[str, Any]) -> Planned:
     function = call.function
     element = Planned(call, function.kind, codec(function.returns), consts=each.consts)
     element.wired = [
-        (name, source, codec(function.params[name].type).validate if name in call.over else validate) for name, source, validate in each.wired
+        (name, source, (_element_validator(source, function.params[name], types) if name in call.over else validate)) for name, source, validate in each.wired
     ]
-    return element
+    return _sealed(element)
 
 
 def _is_plain(source: Source) -> bool:
@@ -99,6 +112,11 @@ def _validator(source: Source, param: Any, types: dict[str, Any]) -> Callable[[A
     if isinstance(source, Ref) and not source.path and _same(types.get(source.name, Any), param.type):
         return None
     return codec(param.type).validate
+
+
+def _element_validator(source: Source, param: Any, types: dict[str, Any]) -> Callable[[Any], Any] | None:
+    given = element_type(types.get(source.name, Any)) if isinstance(source, Ref) and not source.path else None
+    return None if given is not None and _same(given, param.type) else codec(param.type).validate
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -227,7 +227,7 @@ def _edited(state: State, event: ev.VariableEdited) -> None:
     cone = _cone(slot)
     for node in cone:
         if node.done and node.kind in (*LEAVES, "ask"):
-            state.memo[node.path] = (tuple(state.ref(s) for _, s, _ in node.args), state.ref(node), node.labels)
+            state.memo[node.path] = (tuple(state.ref(dep) for dep in node.deps), state.ref(node), node.labels)
     slot.ref, slot.held, slot.labels, slot.done = event.value, MISSING, event.labels, True
     slot.elements = slot.total = None
     if isinstance(slot, Node):
@@ -262,7 +262,7 @@ def _cone(slot: Slot) -> list[Node]:
             if current.parent is not None:
                 nearby.append(current.parent)
             if current is not slot and current.kind in ("each", "loop", "when"):
-                nearby += getattr(current, "children", [])
+                nearby += current.children
             if current.kind == "when":
                 nearby += [node for node, _ in current.guarded]
         for part in current.elements or ():

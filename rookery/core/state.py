@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,46 +18,60 @@ STATUS = ("waiting", "ready", "running", "done", "failed", "skipped", "stopped")
 
 
 class Slot:
-    """A variable of a run: its value as a reference, as an object while somebody holds it, and who waits for it."""
+    """A variable of a run: its value as a reference, as an object while somebody holds it, and who waits for it.
 
-    __slots__ = ("codec", "consumers", "done", "elements", "held", "labels", "listeners", "path", "ref", "total")
+    Defaults stand in the class, not in ``__init__``: most variables never differ from them, and there may be many.
+    """
+
+    ref: str | None = None
+    held: Any = MISSING
+    labels: Labels = NO_LABELS
+    done: bool = False
+    elements: list[Slot] | None = None
+    """The list's elements as far as they exist; they may be done before the list is."""
+    total: int | None = None
+    listeners: list[Node] | None = None
+    """``each`` calls that map over this list as it grows."""
 
     def __init__(self, path: str, codec: Codec) -> None:
         self.path = path
         self.codec = codec
-        self.ref: str | None = None
-        self.held: Any = MISSING
-        self.labels: Labels = NO_LABELS
-        self.done = False
         self.consumers: list[Node] = []
-        self.elements: list[Slot] | None = None
-        """The list's elements as far as they exist; they may be done before the list is."""
-        self.total: int | None = None
-        self.listeners: list[Node] | None = None
-        """``each`` calls that map over this list as it grows."""
 
 
 class Node(Slot):
     """A call of a run, and the variable it produces."""
 
-    __slots__ = (
-        "args", "branch", "children", "dead", "deps", "expected", "frame", "guarded", "guards", "kind", "open", "parent", "plan", "slots",
-        "status", "turn", "waiting",
-    )
+    status: int = WAITING
+    waiting: int = 0
+    deps: Sequence[Slot] = ()
+    """The variables it waits for; for prompts, tools and questions in the order of its plan's ``names``."""
+    guards: tuple[tuple[Node, bool], ...] = ()
+    parent: Node | None = None
+    dead: bool = False
+    """Replaced after an edit; what it still says is ignored."""
+    branch: bool | None = None
+    """For ``when``: the branch taken."""
+    guarded: list[tuple[Node, bool]]
+    """For ``when``: the calls that only one branch needs."""
+    children: list[Node]
+    """For ``each``, ``loop`` and ``when``: the calls they became."""
+    frame: Frame
+    slots: Any = None
+    """For ``each`` and ``loop``: variables by parameter; for derived variables: their source."""
+    open: bool = False
+    """For ``each``: elements may start."""
+    turn: int = 0
+    """For ``loop``: turns begun; for ``each``: elements done."""
+    expected: int | None = None
+    """For ``each``: how many elements there are, once known."""
 
     def __init__(self, path: str, plan: Planned, kind: str, codec: Codec) -> None:
-        super().__init__(path, codec)
+        self.path = path
+        self.codec = codec
+        self.consumers = []
         self.plan = plan
         self.kind = kind
-        self.status = WAITING
-        self.waiting = 0
-        self.args: list[tuple[str, Slot, Callable[[Any], Any] | None]] = []
-        """Parameter, the variable it comes from, and how to validate it."""
-        self.deps: list[Slot] = []
-        self.guards: tuple[tuple[Node, bool], ...] = ()
-        self.parent: Node | None = None
-        self.dead = False
-        """Replaced after an edit; what it still says is ignored."""
 
     @property
     def call(self) -> Call:
@@ -151,8 +165,9 @@ class State:
 
     def arguments(self, node: Node) -> dict[str, Any]:
         """A ready call's arguments, validated. Raises ParseFailed when a value does not fit its parameter."""
-        values = dict(node.plan.consts)
-        for name, slot, validate in node.args:
+        plan = node.plan
+        values = dict(plan.consts)
+        for name, validate, slot in zip(plan.names, plan.validators, node.deps, strict=True):
             value = slot.held
             if value is MISSING or not slot.codec.shareable:
                 value = self.take(slot)
@@ -162,7 +177,7 @@ class State:
     def labels(self, node: Node) -> Labels:
         """The labels of what a call makes: those of all it read, and its own."""
         labels = node.plan.call.labels
-        for _, slot, _ in node.args:
+        for slot in node.deps:
             if slot.labels:
                 labels = labels | slot.labels
         return labels

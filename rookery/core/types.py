@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaValidator, ValidationError, from_json, to_json
 
@@ -30,10 +30,8 @@ MAX_FAULTS = 20
 LONG_NUMBER = 4300
 """Python reads no number of more digits."""
 _CHECK = {str: "str", int: "int", float: "float", bool: "bool", bytes: "bytes", type(None): "none"}
-_SCALARS: dict[type, Callable[[Any], bytes]] = {
-    type_: SchemaSerializer({"type": name}, CONFIG).to_json  # type: ignore[misc,arg-type,typeddict-item]
-    for type_, name in _CHECK.items()
-}
+_WRITE: dict[type, Callable[[Any], bytes]] = {type_: SchemaSerializer(cast(Any, {"type": name}), CONFIG).to_json for type_, name in _CHECK.items()}
+_READ: dict[type, Callable[[bytes], Any]] = {type_: SchemaValidator(cast(Any, {"type": name}), CONFIG).validate_json for type_, name in _CHECK.items()}
 
 
 class _Type:
@@ -100,7 +98,8 @@ class _Type:
 
     def read(self, data: bytes) -> Any:
         try:
-            return (self._checker or self.checker()).validate_json(data, by_alias=False, by_name=True)
+            checker = self._checker or self.checker()
+            return checker.validate_json(data) if self.is_exact else checker.validate_json(data, by_alias=False, by_name=True)
         except ValidationError as error:
             raise failure(error, self.type, _plain(data)) from None
 
@@ -250,7 +249,7 @@ def dumper(type_: Any) -> Callable[[Any], bytes]:
     slow = known.write
     if type_ is Any or type_ is object:
         return _any_dumper(slow)
-    fast = _SCALARS.get(type_) if isinstance(type_, type) else None
+    fast = _WRITE.get(type_) if isinstance(type_, type) else None
     if fast is None:
         return slow
 
@@ -281,7 +280,18 @@ def load(data: bytes, type_: Any) -> Any:
 
 def loader(type_: Any) -> Callable[[bytes], Any]:
     """``load`` for one type, resolved once. Making it builds nothing and raises nothing."""
-    return _type(Any if type_ is object else type(None) if type_ is None else type_).read
+    slow = _type(Any if type_ is object else type(None) if type_ is None else type_).read
+    fast = _READ.get(type_) if isinstance(type_, type) else None
+    if fast is None:
+        return slow
+
+    def read(data: bytes) -> Any:
+        try:
+            return fast(data)
+        except ValidationError:
+            return slow(data)
+
+    return read
 
 
 def serialisable(type_: Any) -> str | None:

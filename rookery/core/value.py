@@ -78,7 +78,7 @@ class Writer:
             return "=" + data.decode()
         if codec.element is not None and len(data) > SEQUENCE_BYTES and type(value) is list:
             return self._sequence(value, codec.element)
-        return self._store(data)
+        return self.store(data)
 
     def secret(self, value: Any, codec: Codec) -> str:
         """A keyed reference: equal secrets of one run have equal ones, and nothing can be read from it."""
@@ -89,7 +89,8 @@ class Writer:
         new, self.new = self.new, []
         return new
 
-    def _store(self, data: bytes) -> str:
+    def store(self, data: bytes) -> str:
+        """The reference of bytes, whatever their size."""
         name = digest(data)
         if name not in self.known:
             self.known.add(name)

@@ -43,7 +43,16 @@ class Outcome:
 
 
 async def carry(run: Run, node: Node) -> None:
-    """Carry one call out to its CallFinished or CallFailed event. Never raises but for cancellation and a failing log."""
+    """Carry one call out to its CallFinished or CallFailed event. Never raises but for cancellation."""
+    try:
+        await _carry(run, node)
+    except (LogError, RunBusy) as error:
+        run.crash(error)
+    finally:
+        run.gone(node.path)
+
+
+async def _carry(run: Run, node: Node) -> None:
     planned = node.plan
     tool = node.kind != "prompt"
     function = planned.call.function
@@ -73,9 +82,9 @@ def finish(run: Run, node: Node, value: Any, outcome: Outcome | None = None) -> 
     else:
         reference = writer.write(value, node.codec)
     if outcome is None:
-        run.post(ev.CallFinished(time.time(), node.path, reference, labels, held=value))
+        run.post_last(ev.CallFinished(time.time(), node.path, reference, labels, held=value))
     else:
-        run.post(
+        run.post_last(
             ev.CallFinished(
                 time.time(), node.path, reference, labels, outcome.spend, outcome.model, outcome.cached, outcome.level, held=value
             )
@@ -192,7 +201,7 @@ async def _prompt(run: Run, node: Node, policy: Policy, model: Model, number: in
 
     prompt = node.plan.call.function
     args = run.state.arguments(node)
-    paths = {name: slot.path for name, slot, _ in node.args}
+    paths = {name: slot.path for name, slot in zip(node.plan.names, node.deps, strict=True)}
     rendered = render(prompt, args, policy, model.capabilities, paths=paths, idempotency_key=run.idempotency_key(node))
     if not _is_cached(policy):
         value = await _ask(run, node, policy, model, rendered, spent)

@@ -24,7 +24,7 @@ from rookery.core.value import Writer, codec, plain
 from rookery.core.view import View, fold
 from rookery.engine.cache import ResultCache
 from rookery.engine.log import Log
-from rookery.engine.run import Options, Run, begin_new, describe, edit_event, open_log
+from rookery.engine.run import Options, Run, begin_new, describe, description_of, edit_event, open_log
 from rookery.errors import LogCorrupt, RunError, RunMismatch, RunUnknown, RunWaiting, SecretNeeded
 
 Program = Graph | Prompt[..., Any] | Tool[..., Any] | Callable[..., Any]
@@ -130,7 +130,7 @@ def resume(
         view = View(run=id)
         for event in events:
             view = fold(view, event)
-        run.view = view
+        run._view = view
         run._history.extend(events)
         if options.limit:
             run.ledger = Ledger(options.limit, spent=view.spend, spent_s=view.executed_s)
@@ -205,7 +205,7 @@ def fork(
         kept = _still_valid(graph, events, opened)
         first = kept[0]
         assert isinstance(first, ev.RunStarted)
-        description = run.state.writer.write(describe(graph), codec(dict[str, Any]))
+        description = run.state.writer.store(description_of(graph))
         kept[0] = ev.RunStarted(first.at, name, graph.origin, description, first.inputs, first.labels, first.seed, id, first.options)
         scratch = State(graph, get=_reading(opened, run.state.writer), writer=Writer(key=name.encode()))
         replay(scratch, kept, settings.secrets, run=id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
@@ -31,6 +32,8 @@ from rookery.models.model import Model
 
 INBOX_S = 0.1
 """How often the inbox is looked into."""
+UNFOLDED = 10_000
+"""Events that may wait to be folded into the view until somebody looks at it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +65,8 @@ class Run:
         self.log = log
         self.options = options
         self.program = program
-        self.view: View = View(run=id, program=program)
-        """What the events so far amount to; the same fold that every screen uses."""
+        self._view = View(run=id, program=program)
+        self._unfolded: list[Event] = []
         self.causes: dict[str, BaseException] = {}
         self.default_model = options.model
         self.has_defaults = options.policy is not NO_POLICY
@@ -93,6 +96,7 @@ class Run:
 
     async def __aenter__(self) -> Run:
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         self._done: asyncio.Future[Any] = self._loop.create_future()
         self._done.add_done_callback(lambda future: future.cancelled() or future.exception())  # never "not retrieved"
         self._writer: LogWriter = self.log.begin(self.id, new=self._new)
@@ -100,8 +104,8 @@ class Run:
         try:
             self.state = State(self.graph, get=self.log.get, writer=Writer(key=self.id.encode()))
             first = self._begin(self)
-            self._tasks_of = await self._stack.enter_async_context(asyncio.TaskGroup())
-            self._watch = self._tasks_of.create_task(self._watching(), name="watch")
+            group = await self._stack.enter_async_context(asyncio.TaskGroup())
+            self._watch = group.create_task(self._watching(), name="watch")
             for event in first:
                 self.post(event)
         except BaseException:
@@ -113,9 +117,12 @@ class Run:
         """Leaving before the end stops the run where it is: calls in flight are cancelled, and it can be resumed."""
         self._closed = True
         self._watch.cancel()
-        for task in self._tasks.values():
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
         try:
+            if tasks:
+                await asyncio.wait(tasks)
             await self._stack.aclose()
         finally:
             for model in self._owned:
@@ -142,6 +149,16 @@ class Run:
                 await subscriber.ready.wait()
         finally:
             self._subscribers.remove(subscriber)
+
+    @property
+    def view(self) -> View:
+        """What the events so far amount to; the same fold that every screen uses."""
+        view, events = self._view, self._unfolded
+        self._unfolded = []
+        for event in events:
+            view = fold(view, event)
+        self._view = view
+        return view
 
     @property
     def done(self) -> bool:
@@ -213,21 +230,32 @@ class Run:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
+    def post_last(self, event: Event) -> None:
+        """Hand in the last event of a call. With nothing else in flight nobody could join its commit, so it is made at once."""
+        if len(self._tasks) == 1 and not self._committing and not self._subscribers:
+            self._pending.append(event)
+            self._flush()
+        else:
+            self.post(event)
+
     def show(self, event: Event) -> None:
         """Show an event that is not logged to those who watch."""
-        self.view = fold(self.view, event)
+        self._unfolded.append(event)
+        if len(self._unfolded) > UNFOLDED:
+            self._view = self.view
         for subscriber in self._subscribers:
             subscriber.give(event)
 
     def _flush(self) -> None:
         self._scheduled = False
         batch, self._pending = self._pending, []
-        if not batch or self._done.done():
+        if not batch or self._done.done() or self._committing:
+            self._pending = batch
             return
         try:
             waiting = self._writer.append(batch, self.state.writer.take())
         except (LogError, RunBusy) as error:
-            self._crash(error)
+            self.crash(error)
             return
         if waiting is None:
             self._apply(batch)
@@ -239,7 +267,7 @@ class Run:
         self._committing = False
         error = future.exception() if not future.cancelled() else RunCancelled(f"run {self.id} was left", run=self.id)
         if error is not None:
-            self._crash(error)
+            self.crash(error)
             return
         self._apply(batch)
         if self._pending and not self._scheduled:
@@ -248,20 +276,20 @@ class Run:
 
     def _apply(self, batch: list[Event]) -> None:
         """The batch is committed: step, do what the schedule says, tell those who watch."""
-        state, history, subscribers = self.state, self._history, self._subscribers
-        view = self.view
+        state, subscribers = self.state, self._subscribers
+        self._history += batch
+        self._unfolded += batch
         try:
             for event in batch:
-                history.append(event)
-                commands = step(state, event)
-                view = fold(view, event)
-                if commands:
-                    self.carry_out(commands)
+                for command in step(state, event):
+                    if command.verb == "start":
+                        self._start(command.node)
+                    else:
+                        self._do(command)
                 for subscriber in subscribers:
                     subscriber.give(event)
         except Exception as error:  # a fault in a deciding part must end the run, not the event loop
-            self._crash(error)
-        self.view = view
+            self.crash(error)
         last = batch[-1]
         if isinstance(last, ev.RunFinished) and not self._done.done():
             self._done.set_result(last.held)
@@ -279,10 +307,10 @@ class Run:
         self._done.set_exception(error)
         self._wake()
 
-    def _crash(self, error: BaseException) -> None:
+    def crash(self, error: BaseException) -> None:
         """The log, or a deciding part, failed: nothing more can be recorded, so stop everything at once."""
-        for task in self._tasks.values():
-            task.cancel()
+        for path in list(self._tasks):
+            self._stop(path)
         if not self._done.done():
             self._done.set_exception(error)
         self._wake()
@@ -300,15 +328,15 @@ class Run:
             return
         if self._ending is not None or self._closed:
             return
-        task = self._tasks_of.create_task(carry(self, node))
-        self._tasks[node.path] = task
-        task.add_done_callback(lambda _, path=node.path: self._gone(path))  # type: ignore[misc]
+        # Not in a TaskGroup: `carry` lets no error out but the log's, and a group's book-keeping is a third of a no-op's cost.
+        self._tasks[node.path] = self._loop.create_task(carry(self, node), context=self._context.copy())
 
     def _hosts(self) -> int:
         """Calls in flight that only wait for calls of their own; they take no place."""
         return sum(1 for scope in self._scopes.values() if scope.waiting > 0 and scope.path in self._tasks)
 
-    def _gone(self, path: str) -> None:
+    def gone(self, path: str) -> None:
+        """A call is no longer in flight."""
         self._tasks.pop(path, None)
         if self._backlog and self._ending is None:
             self._start(self._backlog.popleft())
@@ -319,14 +347,19 @@ class Run:
         elif not self._tasks:
             self._changed.set()
 
+    def _stop(self, path: str) -> None:
+        """Cancel a call in flight; one that has not begun yet never gets to say that it is gone."""
+        task = self._tasks.get(path)
+        if task is not None:
+            task.add_done_callback(lambda _: self.gone(path))
+            task.cancel()
+
     def _do(self, command: Command) -> None:
         node = command.node
         if command.verb == "ask":
             self._question(node)
         elif command.verb == "cancel":
-            task = self._tasks.get(node.path)
-            if task is not None:
-                task.cancel()
+            self._stop(node.path)
         elif command.verb == "hit":
             self.post(ev.BreakpointHit(time.time(), node.path))
         elif command.verb == "tell":
@@ -339,7 +372,7 @@ class Run:
     def _question(self, node: Node) -> None:
         from rookery.core.types import schema
 
-        show = next((self.state.ref(slot) for _, slot, _ in node.args), "")
+        show = next((self.state.ref(slot) for slot in node.deps), "")
         self.post(ev.QuestionAsked(time.time(), node.path, node.call.question, schema(node.call.type), show))
 
     def _finish(self, output: Node) -> None:
@@ -361,8 +394,8 @@ class Run:
             self.post(event)
             return
         self._ending = event
-        for task in self._tasks.values():
-            task.cancel()
+        for path in list(self._tasks):
+            self._stop(path)
 
     async def _watching(self) -> None:
         """Look into the inbox, and watch the clock where there is a limit on it."""
@@ -377,7 +410,7 @@ class Run:
             try:
                 messages = self._writer.inbox()
             except LogError as error:
-                self._crash(error)
+                self.crash(error)
                 return
             for message in messages:
                 self._take(message)
@@ -553,10 +586,17 @@ def begin_new(graph: Graph, inputs: Mapping[str, Any], options: Options, program
         if options.limit:
             run.ledger = Ledger(options.limit)
         named = {"model": options.model} if isinstance(options.model, str) else {}
-        description = state.writer.write(describe(graph), codec(dict[str, Any]))
+        description = state.writer.store(description_of(graph))
         return [ev.RunStarted(time.time(), run.id, program, description, references, labels, options.seed, parent, named)]
 
     return begin
+
+
+def description_of(graph: Graph) -> bytes:
+    """A graph's description as it stands in logs; written once for each graph."""
+    if graph.description is None:
+        graph.description = codec(dict[str, Any]).dump(describe(graph))
+    return graph.description
 
 
 def describe(graph: Graph) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 import os
 import threading
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LOCK = threading.Lock()
+_LOADED: list[Any] = []
+"""litellm itself, once it is imported and set up."""
 _OPEN: weakref.WeakSet[LiteLLMModel] = weakref.WeakSet()
 """The models that have sent something and are not closed; litellm keeps one pool of connections for all of them."""
 
@@ -118,7 +121,7 @@ class LiteLLMModel:
         """
         self._check(request)
         try:
-            litellm = await asyncio.to_thread(_load)  # seconds of imports, which must not stop the loop
+            litellm = _load() if _LOADED else await asyncio.to_thread(_load)  # seconds of imports, which must not stop the loop
             _OPEN.add(self)
             body, wrapped = self._body(litellm, request)
             async with asyncio.timeout(self._timeout_s):
@@ -158,6 +161,8 @@ class LiteLLMModel:
             "tools": tool_field(request) or None,
         }
         body |= {key: value for key, value in optional.items() if value is not None}
+        if request.tools and _lacks_mcp():
+            body["_skip_mcp_handler"] = True  # else it imports a package for its gateway that it does not install
         asked = request.sampling.logprobs
         if asked is not None:
             body |= {"logprobs": True} | ({"top_logprobs": asked} if asked else {})
@@ -191,8 +196,10 @@ class LiteLLMModel:
 
 
 def _load() -> Any:
-    """Import litellm without network, ``.env`` file, telemetry, retries and log lines; later calls cost nothing."""
+    """Import litellm without network, ``.env`` file, telemetry, retries and log lines; later calls cost microseconds."""
     with _LOCK:
+        for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         # The price map would be fetched from GitHub at import; in any other mode it also reads .env into the environment.
         with _environment(LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_MODE="PRODUCTION"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -204,9 +211,17 @@ def _load() -> Any:
         litellm.suppress_debug_info = True
         litellm.disable_aiohttp_transport = True  # httpx closes what it opens; aiohttp's sessions would outlive the loop
         litellm.num_retries = None
-        for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+        _LOADED[:] = [litellm]
         return litellm
+
+
+def _lacks_mcp() -> bool:
+    """Whether this litellm looks for gateway tools with the package ``mcp``, and it is not there."""
+    try:
+        looks = importlib.util.find_spec("litellm.responses.mcp.chat_completions_handler") is not None
+    except ModuleNotFoundError:
+        return False
+    return looks and importlib.util.find_spec("mcp") is None
 
 
 @contextmanager

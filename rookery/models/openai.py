@@ -90,6 +90,7 @@ class OpenAIModel:
         self._border = Border(full_name, self._base_url, api_key_env or "OPENAI_API_KEY", bool(self._key), self._key)
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening = asyncio.Lock()
         self._takes_usage_option = True
 
     def __repr__(self) -> str:
@@ -165,7 +166,10 @@ class OpenAIModel:
     async def _open(self, body: dict[str, Any]) -> Any:
         """The open stream. A server that knows no ``stream_options`` is asked once more without, and then never with."""
         try:
-            return await self._create(body)
+            client = await self._connect()
+            endpoint = client.chat.completions if self._chat else client.completions
+            async with asyncio.timeout(self._timeout_s):
+                return await endpoint.create(model=self._name or await self._served(client), **body)
         except Exception as error:
             minds = getattr(error, "status_code", 0) in (400, 422) and "stream_options" in str(error)
             if not (minds and self._takes_usage_option):
@@ -173,12 +177,6 @@ class OpenAIModel:
         self._takes_usage_option = False
         body.pop("stream_options", None)
         return await self._open(body)
-
-    async def _create(self, body: dict[str, Any]) -> Any:
-        client = await self._connect()
-        endpoint = client.chat.completions if self._chat else client.completions
-        async with asyncio.timeout(self._timeout_s):
-            return await endpoint.create(model=self._name or await self._served(client), **body)
 
     async def _next(self, reply: Any, reader: ReplyReader) -> Any:
         """The next object of the stream as plain data; None at its end."""
@@ -225,12 +223,12 @@ class OpenAIModel:
     async def _connect(self) -> Any:
         """The client of the running loop; connections can't be carried from one loop to another."""
         loop = asyncio.get_running_loop()
-        if self._client is not None and self._loop is loop:
+        if self._loop is not loop:
+            self._client, self._loop, self._opening = None, loop, asyncio.Lock()
+        async with self._opening:  # the first of many concurrent requests builds it for all
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._build)  # half a second of imports, which must not stop the loop
             return self._client
-        client = await asyncio.to_thread(self._build)  # half a second of imports, which must not stop the loop
-        if self._client is None or self._loop is not loop:
-            self._client, self._loop = client, loop
-        return self._client
 
     def _build(self) -> Any:
         import openai

@@ -73,14 +73,12 @@ MODELS: list[Callable[[Path], AbstractAsyncContextManager[Factory]]] = [
 ]
 
 
-@pytest.mark.asyncio
 @pytest.mark.parametrize("setting", MODELS, ids=lambda setting: setting.__name__.removeprefix("in_"))
 async def test_keeps_the_contract(setting: Callable[[Path], AbstractAsyncContextManager[Factory]], tmp_path: Path) -> None:
     async with setting(tmp_path) as factory:
         await check_model(factory)
 
 
-@pytest.mark.asyncio
 async def test_a_replay_alone_keeps_the_contract(tmp_path: Path) -> None:
     cassette = tmp_path / "cassette.jsonl"
     await check_model(lambda: RecordedModel(cassette, inner=scripted(), mode="auto"))
@@ -111,7 +109,6 @@ class Sloppy:
         yield Chunk(f"two and number {self.asked}")
 
 
-@pytest.mark.asyncio
 async def test_the_contract_reports_all_that_is_broken_at_once() -> None:
     with pytest.raises(AssertionError) as caught:
         await check_model(Sloppy)
@@ -129,7 +126,6 @@ def test_options_are_keyword_only(cls: type) -> None:
     assert all(option.kind is option.KEYWORD_ONLY for option in options)
 
 
-@pytest.mark.asyncio
 async def test_a_cancelled_reader_stops_the_work_behind_it() -> None:
     closed = asyncio.Event()
 
@@ -158,11 +154,9 @@ async def _drain(reply: AsyncIterator[Chunk]) -> None:
 # The weights are trained apart from the code: a checkout without them has no embedded model to hold to the contract.
 if (Path(rookery.models.__file__).parent / "weights").exists():
 
-    @pytest.mark.asyncio
     async def test_the_embedded_model_keeps_the_contract() -> None:
         embedded = model("embedded:game24")
-        examples = [skill for skill in embedded.capabilities.skills or ()]
-        assert examples, "an embedded model says which skills it has"
+        assert embedded.capabilities.skills, "an embedded model says which skills it has"
         with pytest.raises(SkillMissing):
             async for _ in embedded.stream(Request((Message.of("user", "Who was Ada Lovelace?"),), Sampling(max_tokens=8))):
                 pass

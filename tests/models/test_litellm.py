@@ -43,7 +43,6 @@ def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.asyncio
 async def test_a_reply_with_cost(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
     request = replace(HELLO, sampling=Sampling(temperature=0, seed=3, max_tokens=50, stop=("zzz",)), extra={"top_k": 3},
                       idempotency_key="abc")
@@ -61,7 +60,6 @@ async def test_a_reply_with_cost(caplog: pytest.LogCaptureFixture, capsys: pytes
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.asyncio
 async def test_tools_and_schemas() -> None:
     call = ("c1", "look", '{"at": "rooks"}')
     titles = replace(HELLO, schema={"type": "array", "items": {"type": "string"}})
@@ -79,7 +77,6 @@ async def test_tools_and_schemas() -> None:
             await complete(plain, replace(HELLO, sampling=Sampling(logprobs=0)))
 
 
-@pytest.mark.asyncio
 @pytest.mark.parametrize(("fault", "expected"), [
     ("busy", ModelBusy), ("fault", ModelFault), ("malformed", ReplyMalformed), ("cut", ReplyCut), ("stall", ReplyStalled),
     ("content_type", ReplyCut),
@@ -95,7 +92,6 @@ async def test_each_fault_is_a_typed_error_and_nothing_is_tried_again(fault: str
         await model.aclose()
 
 
-@pytest.mark.asyncio
 @pytest.mark.parametrize(("failure", "expected"), [
     (Failure(400, "bad field"), RequestRefused),
     (Failure(400, "This model's maximum context length is 10 tokens", code="context_length_exceeded"), ContextOverflow),
@@ -116,7 +112,6 @@ async def test_every_status_has_its_error(failure: Failure, expected: type[Model
         await model.aclose()
 
 
-@pytest.mark.asyncio
 async def test_no_server_no_provider_no_key(unused_tcp_port: int) -> None:
     nobody = LiteLLMModel("openai/test", base_url=f"http://127.0.0.1:{unused_tcp_port}/v1")
     with pytest.raises(ModelUnreachable, match=str(unused_tcp_port)):
@@ -130,7 +125,6 @@ async def test_no_server_no_provider_no_key(unused_tcp_port: int) -> None:
         assert variable in caught.value.hint
 
 
-@pytest.mark.asyncio
 async def test_closing_the_iterator_closes_the_connection() -> None:
     async with serve(lambda body: "x" * 4000, delay_s=0.01) as server:
         model = LiteLLMModel("openai/test", base_url=server.url)
@@ -140,7 +134,6 @@ async def test_closing_the_iterator_closes_the_connection() -> None:
         await model.aclose()
 
 
-@pytest.mark.asyncio
 async def test_one_model_closed_leaves_the_others_their_connections() -> None:
     async with serve() as server:
         one, other = (LiteLLMModel("openai/test", base_url=server.url) for _ in range(2))
@@ -171,7 +164,8 @@ def test_the_first_use_stays_offline_and_leaves_the_environment_alone(tmp_path: 
     code = (
         "import asyncio, os, sys\n"
         "reached = []\n"
-        "sys.addaudithook(lambda name, args: reached.append(args) if name in ('socket.connect', 'socket.getaddrinfo') else None)\n"
+        "watched = ('socket.connect', 'socket.getaddrinfo')\n"
+        "sys.addaudithook(lambda name, args: reached.append(args) if name in watched else None)\n"
         "before = dict(os.environ)\n"
         "from rookery.models.litellm import _load\n"
         "litellm = _load()\n"
@@ -181,7 +175,8 @@ def test_the_first_use_stays_offline_and_leaves_the_environment_alone(tmp_path: 
         "assert litellm.telemetry is False and litellm.success_callback == [] and litellm.callbacks == []\n"
     )
     env = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout + done.stderr == ""
 
@@ -194,7 +189,7 @@ def test_litellms_own_errors_map_into_our_tree() -> None:
     expected = {
         "AuthenticationError": "RequestRefused", "NotFoundError": "ModelUnknown", "BadRequestError": "RequestRefused",
         "Timeout": "ReplyStalled", "RateLimitError": "ModelBusy", "ContextWindowExceededError": "ContextOverflow",
-        "ServiceUnavailableError": "ModelFault", "InternalServerError": "ModelFault", "APIConnectionError": "ModelUnreachable",
+        "ServiceUnavailableError": "ModelFault", "InternalServerError": "ModelFault", "APIConnectionError": "ModelFault",
         "ContentPolicyViolationError": "RequestRefused", "UnsupportedParamsError": "RequestRefused",
     }
     for name, kind in expected.items():

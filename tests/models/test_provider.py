@@ -106,7 +106,6 @@ def test_settings_are_found_when_none_are_given(tmp_path: Path, monkeypatch: pyt
         model()
 
 
-@pytest.mark.asyncio
 async def test_a_server_is_asked_for_its_only_model() -> None:
     request = Request((Message.of("user", "hi"),))
     async with serve(lambda body: body["model"], models=["only-one"]) as server:
@@ -121,7 +120,6 @@ async def test_a_server_is_asked_for_its_only_model() -> None:
         await asked.aclose()
 
 
-@pytest.mark.asyncio
 async def test_a_cassette_records_a_model_by_its_name(tmp_path: Path) -> None:
     request = Request((Message.of("user", "hi"),))
     async with serve(lambda body: "from the server") as server:

@@ -32,7 +32,6 @@ def joined(chunks: list[Chunk]) -> tuple[str, list[str], Chunk]:
     return "".join(chunk.text for chunk in chunks), [s.token for chunk in chunks for s in chunk.logprobs], chunks[-1]
 
 
-@pytest.mark.asyncio
 async def test_a_replay_gives_what_was_recorded(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "cassette.jsonl"
     call = ToolCall("1", "look", '{"at": "rooks"}')
@@ -47,7 +46,6 @@ async def test_a_replay_gives_what_was_recorded(tmp_path: Path) -> None:
     assert joined([chunk async for chunk in RecordedModel(file).stream(ask("b"))])[2].tool_calls == (call,)
 
 
-@pytest.mark.asyncio
 async def test_the_origin_is_stated_and_is_not_a_models(tmp_path: Path) -> None:
     file = tmp_path / "c.jsonl"
     await record(file, ["hello"], ask("a"))
@@ -61,7 +59,6 @@ async def test_the_origin_is_stated_and_is_not_a_models(tmp_path: Path) -> None:
     assert again.capabilities.origin.endswith("being recorded")
 
 
-@pytest.mark.asyncio
 async def test_a_changed_prompt_is_a_loud_miss_with_a_diff(tmp_path: Path) -> None:
     file = tmp_path / "c.jsonl"
     await record(file, lambda request: "x", ask("List three titles.\nBe kind."), ask("Something else entirely"))
@@ -76,7 +73,6 @@ async def test_a_changed_prompt_is_a_loud_miss_with_a_diff(tmp_path: Path) -> No
         await complete(RecordedModel(file), ask("Something else entirely", sampling=Sampling(temperature=0.9)))
 
 
-@pytest.mark.asyncio
 async def test_equal_requests_get_their_replies_in_order_and_no_more(tmp_path: Path) -> None:
     file = tmp_path / "c.jsonl"
     await record(file, ["one", "two"], ask("a"), ask("a"))
@@ -88,7 +84,6 @@ async def test_equal_requests_get_their_replies_in_order_and_no_more(tmp_path: P
     assert [(await complete(repeating, ask("a")))[0] for _ in range(4)] == ["one", "two", "two", "two"]
 
 
-@pytest.mark.asyncio
 async def test_auto_asks_only_for_what_is_missing(tmp_path: Path) -> None:
     file = tmp_path / "c.jsonl"
     inner = ScriptedModel(lambda request: request.messages[-1].text.upper())
@@ -102,7 +97,6 @@ async def test_auto_asks_only_for_what_is_missing(tmp_path: Path) -> None:
     assert len(file.read_text().splitlines()) == 2
 
 
-@pytest.mark.asyncio
 async def test_what_broke_or_was_left_is_not_recorded_but_a_refusal_is(tmp_path: Path) -> None:
     file = tmp_path / "c.jsonl"
     inner = ScriptedModel([ModelBusy("later"), "left alone", "right", ContextOverflow("too long", hint="shorten it")])
@@ -123,7 +117,6 @@ async def test_what_broke_or_was_left_is_not_recorded_but_a_refusal_is(tmp_path:
     assert caught.value.hint == "shorten it"
 
 
-@pytest.mark.asyncio
 async def test_secrets_are_never_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_SERVICE_API_KEY", "from-the-environment-42")
     file = tmp_path / "c.jsonl"
@@ -132,7 +125,8 @@ async def test_secrets_are_never_written(tmp_path: Path, monkeypatch: pytest.Mon
     request = ask(
         f"The password is hunter2 and the key {KEY}; from-the-environment-42",
         tools=(offer,),
-        extra={"headers": {"Authorization": "Bearer abcdefghijklmnop", "x": ["hunter2"]}, "cookie": "plain-cookie", "user_token": "inner-token"},
+        extra={"headers": {"Authorization": "Bearer abcdefghijklmnop", "x": ["hunter2"]}, "cookie": "plain-cookie",
+               "user_token": "inner-token"},
     )
     await record(file, lambda request: f"I was told hunter2 and {KEY}", request, secrets=["hunter2"])
     written = file.read_text()
@@ -148,7 +142,6 @@ async def test_secrets_are_never_written(tmp_path: Path, monkeypatch: pytest.Mon
     assert KEY not in str(caught.value)
 
 
-@pytest.mark.asyncio
 async def test_without_secrets_the_key_is_the_requests_fingerprint(tmp_path: Path) -> None:
     file = tmp_path / "c.jsonl"
     await record(file, ["x"], ask("ü"))
@@ -158,7 +151,6 @@ async def test_without_secrets_the_key_is_the_requests_fingerprint(tmp_path: Pat
     assert header["cassette"] == 1
 
 
-@pytest.mark.asyncio
 @pytest.mark.parametrize(("spoil", "message"), [
     (lambda lines: [lines[0].replace('"cassette":1', '"cassette":9'), *lines[1:]], "version 9"),
     (lambda lines: [*lines[:-1], lines[-1][:40]], "line 2"),
@@ -185,7 +177,6 @@ def test_a_missing_file_and_wrong_options_are_refused(tmp_path: Path) -> None:
         RecordedModel(tmp_path / "none.jsonl", mode="play")  # type: ignore[arg-type]
 
 
-@pytest.mark.asyncio
 async def test_a_file_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "folder").write_text("a file where a folder should be")
     recorder = RecordedModel(tmp_path / "folder" / "c.jsonl", inner=ScriptedModel(["x"]), mode="record")
@@ -193,7 +184,6 @@ async def test_a_file_that_cannot_be_written_is_a_typed_error(tmp_path: Path) ->
         await complete(recorder, ask("a"))
 
 
-@pytest.mark.asyncio
 async def test_by_its_name_and_with_its_counts(tmp_path: Path) -> None:
     file = tmp_path / "c.jsonl"
     facts = Capabilities("scripted:x", skills=("talk",), price_usd=(1e-6, 2e-6))

@@ -25,7 +25,6 @@ async def text_of(model: ScriptedModel | SimulatedModel, text: str, **sampling: 
     return (await complete(model, ask(text, **sampling)))[0]
 
 
-@pytest.mark.asyncio
 async def test_a_list_answers_in_order_and_then_says_that_it_is_used_up() -> None:
     model = ScriptedModel(["one", "two"])
     assert [await text_of(model, "a"), await text_of(model, "b")] == ["one", "two"]
@@ -36,7 +35,6 @@ async def test_a_list_answers_in_order_and_then_says_that_it_is_used_up() -> Non
     assert [request.text for request in model.requests] == ["a", "b", "what now?"]
 
 
-@pytest.mark.asyncio
 async def test_a_mapping_answers_by_a_piece_of_the_prompt() -> None:
     model = ScriptedModel({"title": ["first", "second"], re.compile(r"\bsum of \d+"): "3"})
     assert await text_of(model, "a title please") == "first"
@@ -49,7 +47,6 @@ async def test_a_mapping_answers_by_a_piece_of_the_prompt() -> None:
     assert "'title'" in caught.value.hint
 
 
-@pytest.mark.asyncio
 async def test_a_function_may_wait_stream_and_raise() -> None:
     async def slowly(request: Request) -> str:
         await asyncio.sleep(0)
@@ -71,16 +68,15 @@ async def test_a_function_may_wait_stream_and_raise() -> None:
         await text_of(ScriptedModel(lambda request: 7), "hi")  # type: ignore[arg-type,return-value]
 
 
-@pytest.mark.asyncio
 async def test_ready_made_chunks_pass_and_get_an_end() -> None:
     call = ToolCall("1", "look", "{}")
-    model = ScriptedModel([Chunk(tool_calls=(call,)), (Chunk("a"), Chunk("b", stop="length")), Chunk("c", stop="end", usage=Usage(7, 8))])
+    last = Chunk("c", stop="end", usage=Usage(7, 8))
+    model = ScriptedModel([Chunk(tool_calls=(call,)), (Chunk("a"), Chunk("b", stop="length")), last])
     assert [chunk async for chunk in model.stream(ask("four"))][-1] == Chunk(stop="tool", usage=Usage(1, 0, 0, 0.0))
     assert await complete(model, ask("four")) == ("ab", Usage(1, 1, 0, 0.0), "length")
     assert await complete(model, ask("four")) == ("c", Usage(7, 8), "end")
 
 
-@pytest.mark.asyncio
 @pytest.mark.parametrize(("sampling", "text", "stop"), [
     ({"max_tokens": 2}, "abcdefgh", "length"),
     ({"max_tokens": 4}, "abcdefghijklm", "end"),
@@ -93,7 +89,6 @@ async def test_sampling_is_kept_to(sampling: dict[str, object], text: str, stop:
     assert (got, why, usage.completion_tokens) == (text, stop, tokens(text))
 
 
-@pytest.mark.asyncio
 async def test_it_streams_in_pieces_with_scores_and_waits_between_them() -> None:
     slept: list[float] = []
 
@@ -107,7 +102,6 @@ async def test_it_streams_in_pieces_with_scores_and_waits_between_them() -> None
     assert slept == [0.5, 0.5, 0.5]
 
 
-@pytest.mark.asyncio
 async def test_it_never_passes_for_anything_but_a_script() -> None:
     model = ScriptedModel(["x"], capabilities=Capabilities("gpt-9", origin="trained", context_tokens=10, json_schema=True))
     assert model.capabilities.origin == "scripted"
@@ -145,7 +139,6 @@ class Clock:
         self.now += seconds
 
 
-@pytest.mark.asyncio
 async def test_a_simulated_reply_takes_its_time_per_token() -> None:
     clock = Clock()
     latency = Latency(overhead_s=1.0, prompt_token_s=0.1, completion_token_s=0.01, jitter=0)
@@ -155,11 +148,11 @@ async def test_a_simulated_reply_takes_its_time_per_token() -> None:
     assert model.capabilities.origin == "simulated over scripted"
 
 
-@pytest.mark.asyncio
 async def test_jitter_and_faults_come_from_the_seed_and_not_from_the_order() -> None:
     async def behaviour(order: list[str], seed: int) -> dict[str, str]:
         clock = Clock()
-        model = SimulatedModel(ScriptedModel(lambda request: "x" * 40), faults=FaultRates.evenly(0.5), seed=seed, sleep=clock.sleep)
+        inner = ScriptedModel(lambda request: "x" * 40)
+        model = SimulatedModel(inner, faults=FaultRates.evenly(0.5), seed=seed, sleep=clock.sleep)
         found = {}
         for text in order:
             began = clock.now
@@ -181,7 +174,6 @@ async def test_jitter_and_faults_come_from_the_seed_and_not_from_the_order() -> 
     assert 18 <= kinds["right"] <= 42
 
 
-@pytest.mark.asyncio
 async def test_the_same_request_may_succeed_at_its_next_attempt() -> None:
     model = SimulatedModel(ScriptedModel(lambda request: "ok"), faults=FaultRates.evenly(0.6), seed=3, sleep=Clock().sleep)
     ends = []
@@ -195,7 +187,6 @@ async def test_the_same_request_may_succeed_at_its_next_attempt() -> None:
     assert set(model.injected) <= set(FAULT_KINDS)
 
 
-@pytest.mark.asyncio
 async def test_a_stall_waits_and_then_says_so() -> None:
     clock = Clock()
     faults = FaultRates({"stall": 1.0}, stall_s=60)

@@ -22,7 +22,8 @@ def test_nothing_set_is_all_defaults(tmp_path: Path) -> None:
 
 def test_arguments_win_over_the_environment_and_that_over_files(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    write(home / ".config" / "rookery" / "config.toml", 'model = "home"\nlog = "home.db"\n[models.writer]\nuse = "openai:a"\ntimeout_s = 5')
+    below = 'model = "home"\nlog = "home.db"\n[models.writer]\nuse = "openai:a"\ntimeout_s = 5'
+    write(home / ".config" / "rookery" / "config.toml", below)
     write(tmp_path / "rookery.toml", 'model = "project"\n[models.writer]\nuse = "openai:b"\n[models.judge]\nuse = "openai:c"')
     env = {"HOME": str(home)}
     settings = load_settings(env=env, cwd=tmp_path)
@@ -49,7 +50,8 @@ def test_a_named_file_is_the_only_one(tmp_path: Path) -> None:
 
 
 def test_all_slips_are_told_at_once_with_the_nearest_name(tmp_path: Path) -> None:
-    write(tmp_path / "rookery.toml", 'modle = "x"\n[models.writer]\nuse = "openai:a"\nbase_ur = "y"\nmax_in_flight = "many"\n[models.empty]')
+    text = 'modle = "x"\n[models.writer]\nuse = "openai:a"\nbase_ur = "y"\nmax_in_flight = "many"\n[models.empty]'
+    write(tmp_path / "rookery.toml", text)
     with pytest.raises(InputError) as caught:
         load_settings(env={}, cwd=tmp_path)
     told = str(caught.value)
@@ -76,7 +78,10 @@ def test_a_file_that_is_no_toml_names_the_place(tmp_path: Path) -> None:
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
-    text = '[models.writer]\nuse = "openai:a"\napi_key = "sk-very-secret"\nusd_per_million_tokens = [0.25, 2.0]\noptions = {endpoint = "completions"}'
+    text = (
+        '[models.writer]\nuse = "openai:a"\napi_key = "sk-very-secret"\nusd_per_million_tokens = [0.25, 2.0]\n'
+        'options = {endpoint = "completions"}'
+    )
     settings = load_settings(path=write(tmp_path / "a.toml", text), env={})
     assert "very-secret" not in repr(settings) + str(settings) + settings.model_dump_json()
     assert settings.models["writer"].arguments() == {

@@ -14,6 +14,9 @@ from itertools import combinations, combinations_with_replacement
 from math import gcd, log
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rookery.models.skills import EXPRESSION, JUDGE, NEXT_STEPS
 from rookery.models.tokenizer import PieceTokenizer
 
@@ -161,6 +164,7 @@ class Generator:
 
     def __init__(self, excluded: frozenset[State], *, seed: int = 0, widest: int = 20) -> None:
         self._random = random.Random(seed)
+        self._numpy = np.random.default_rng(seed)
         self._tokens = tokenizer()
         self._excluded = excluded
         narrow = self._hands(13)
@@ -171,7 +175,7 @@ class Generator:
             "wide": [hand for hand in wide if solvable(hand)],
         }
         """The base set: every hand that an example may begin with."""
-        self._line_ids: dict[str, list[int]] = {}
+        self._cached: dict[State, tuple[list[list[int]], NDArray[np.float64]]] = {}
         # States of three numbers come from every hand from 1 to 13: they are not hands.
         every = [self._whole(numbers) for numbers in combinations_with_replacement(range(1, 14), 4)]
         reached = [move for hand in every for move in moves(hand)]
@@ -240,11 +244,12 @@ class Generator:
         """A list of different steps, drawn one after the other with the odds of their weights."""
         state = self.hand() if numbers == 4 else self.three(0.8) if numbers == 3 else self.two(0.8)
         count = 1 if numbers == 2 and solvable(state) else LINES[numbers]
-        # Gumbel keys: sorting by them draws without replacement (Plackett and Luce).
-        keyed = sorted((-log(weight(move)) + log(self._random.expovariate(1.0)), move.text) for move in moves(state))
-        answer = [token for _, text in keyed[:count] for token in self._line(text)]
-        if not answer:  # every result is out of range
+        lines, log_weights = self._lines(state)
+        if not lines:  # every result is out of range
             return self.next_steps(numbers)
+        # Sorting by Gumbel keys draws without replacement (Plackett and Luce).
+        chosen = np.argsort(-log_weights - self._numpy.gumbel(size=len(lines)))[:count]
+        answer = [token for i in chosen for token in lines[i]]
         return self._example(NEXT_STEPS.prompt(self.shuffled(state, 0.3 if numbers == 4 else 0.1)), answer)
 
     def expression(self) -> Example:
@@ -273,11 +278,12 @@ class Generator:
         text = written.pop(at)[1]
         return f"({text})" if " " in text else text
 
-    def _line(self, text: str) -> list[int]:
-        ids = self._line_ids.get(text)
-        if ids is None:
-            ids = self._line_ids[text] = self._tokens.encode(text + "\n")
-        return ids
+    def _lines(self, state: State) -> tuple[list[list[int]], NDArray[np.float64]]:
+        found = self._cached.get(state)
+        if found is None:
+            lines = [self._tokens.encode(move.text + "\n") for move in moves(state)]
+            found = self._cached[state] = lines, np.array([log(weight(move)) for move in moves(state)])
+        return found
 
     def _example(self, prompt: str, answer: Sequence[int]) -> Example:
         return Example(self._tokens.encode(prompt), [*answer, 0])

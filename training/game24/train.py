@@ -201,7 +201,7 @@ def padded(examples: list[Example]) -> tuple[Tensor, Tensor]:
     return ids, targets
 
 
-def loss_of(model: Decoder, ids: Tensor, targets: Tensor) -> Tensor:
+def loss_of(model: nn.Module, ids: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy over the answers' tokens, in nats."""
     hidden, table = model(ids)
     learned = targets != -100
@@ -264,6 +264,7 @@ def main() -> None:
     parser.add_argument("--adam-rate", type=float, default=0.004)
     parser.add_argument("--checkpoint-every", type=float, default=240)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -279,6 +280,7 @@ def main() -> None:
     model = Decoder(shape, pieces)
     matrices = [p for name, p in model.blocks.named_parameters() if p.ndim == 2]
     others = [p for p in model.parameters() if not any(p is m for m in matrices)]
+    compiled = torch.compile(model, dynamic=True) if args.compile else model
     optimizers = [Muon(matrices, args.muon_rate), torch.optim.AdamW(others, args.adam_rate, (0.9, 0.98), weight_decay=0.01)]
     peaks = [args.muon_rate, args.adam_rate]
     print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()), **asdict(shape)}), flush=True)
@@ -290,7 +292,7 @@ def main() -> None:
         for optimizer, peak in zip(optimizers, peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * rate(elapsed, args.seconds, step)
         for kind, (ids, targets) in batch.items():
-            loss = loss_of(model, ids, targets)
+            loss = loss_of(compiled, ids, targets)
             (loss * LOSS_WEIGHT[kind]).backward()
             smooth[kind] += (loss.item() - smooth[kind]) * max(0.02, 1 / (step + 1))
             seen += ids.numel()
