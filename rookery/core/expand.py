@@ -89,7 +89,7 @@ def bind_source(state: State, source: Source, frame: Frame, path: str, type_: An
     if isinstance(source, Ref) and not source.path:
         return frame.slots[source.name]
     if isinstance(source, Const):
-        slot = Slot(path, codec(type_))
+        slot = Slot(path, codec(type(source.value) if type_ is Any else type_))
         slot.held, slot.done = (source.value if type_ is Any else slot.codec.validate(source.value)), True
         return slot
     node = Node(path, _DERIVED, "derive", _codec_of(source, frame, type_))
@@ -290,6 +290,11 @@ def _turn(state: State, node: Node, current: Slot) -> None:
     frame = build(state, graph, f"{node.path}#{node.turn}/", {**node.slots, node.plan.call.state: current})
     outputs: Any = graph.output
     keyed = dict(zip(outputs.keys, outputs.items, strict=True)) if isinstance(outputs, Many) else {k: Const(v) for k, v in outputs.value.items()}
+    last = frame.slots[keyed["state"].name] if type(keyed["state"]) is Ref and not keyed["state"].path else None
+    if isinstance(last, Node) and len(graph.call_list) == 1 and type(keyed["done"]) is Const and not keyed["done"].value:
+        last.parent = node  # the commonest turn, a single call without a condition, needs no variables of its own
+        node.children.append(last)
+        return
     turn = _child(state, node, f"{node.path}#{node.turn}", node.codec)
     turn.slots = (bind_source(state, keyed["state"], frame, turn.path + ".state"), bind_source(state, keyed["done"], frame, turn.path + ".done"))
     turn.kind = "turn"
@@ -304,7 +309,7 @@ def _ready_turn(state: State, turn: Node) -> None:
 
 def _turn_done(state: State, node: Node, turn: Node) -> None:
     call = node.plan.call
-    if bool(state.take(turn.slots[1])) or (node.turn + 1 >= (call.times or 0) and call.or_last):
+    if (turn.kind == "turn" and bool(state.take(turn.slots[1]))) or (node.turn + 1 >= (call.times or 0) and call.or_last):
         settle(state, node, turn.ref, turn.held, turn.labels)
     elif node.turn + 1 >= (call.times or 0):
         fail(state, node, Fault("LoopExhausted", f"loop {node.path} met its bound of {call.times} turns", "raise times=, or say or_last=True"))

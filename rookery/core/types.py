@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaValidator, ValidationError, from_json, to_json
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
-    "adapter", "dump", "dumper", "element_type", "failure", "fits", "is_immutable", "load", "loader", "name_of", "path_of",
+    "adapter", "dump", "dumper", "element_type", "failure", "fits", "is_immutable", "load", "load_foreign", "loader", "name_of", "path_of",
     "schema", "serialisable", "shareable", "show", "strip", "validate", "validator",
 ]
 
@@ -30,8 +30,14 @@ MAX_FAULTS = 20
 LONG_NUMBER = 4300
 """Python reads no number of more digits."""
 _CHECK = {str: "str", int: "int", float: "float", bool: "bool", bytes: "bytes", type(None): "none"}
-_WRITE: dict[type, Callable[[Any], bytes]] = {type_: SchemaSerializer(cast(Any, {"type": name}), CONFIG).to_json for type_, name in _CHECK.items()}
-_READ: dict[type, Callable[[bytes], Any]] = {type_: SchemaValidator(cast(Any, {"type": name}), CONFIG).validate_json for type_, name in _CHECK.items()}
+
+
+def _scalar(name: str) -> Any:
+    return {"type": name}
+
+
+_WRITE: dict[type, Callable[[Any], bytes]] = {type_: SchemaSerializer(_scalar(name), CONFIG).to_json for type_, name in _CHECK.items()}
+_READ: dict[type, Callable[[bytes], Any]] = {type_: SchemaValidator(_scalar(name), CONFIG).validate_json for type_, name in _CHECK.items()}
 
 
 class _Type:
@@ -95,6 +101,12 @@ class _Type:
             raise self.refusal(_reason(error)) from error
         self._compare(value, data)
         return data
+
+    def read_foreign(self, data: bytes) -> Any:
+        try:
+            return (self._checker or self.checker()).validate_json(data, by_alias=True, by_name=True)
+        except ValidationError as error:
+            raise failure(error, self.type, _plain(data)) from None
 
     def read(self, data: bytes) -> Any:
         try:
@@ -292,6 +304,11 @@ def loader(type_: Any) -> Callable[[bytes], Any]:
             return slow(data)
 
     return read
+
+
+def load_foreign(data: bytes, type_: Any) -> Any:
+    """A value from JSON that others wrote: fields may go by their alias or their name. Raises ParseFailed."""
+    return _type(type(None) if type_ is None else type_).read_foreign(data)
 
 
 def serialisable(type_: Any) -> str | None:

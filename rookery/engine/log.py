@@ -155,8 +155,9 @@ class _MemoryWriter:
         self._run.events.extend(events)
         if values:
             self._values.update(values)
-        for event in (events[0], events[-1]):
-            self._run.info = info_after(self._run.info, event)
+        for event in events:
+            if type(event) in MARKS:
+                self._run.info = info_after(self._run.info, event)
 
     def inbox(self) -> list[Message]:
         messages, self._run.messages = self._run.messages, []
@@ -164,6 +165,10 @@ class _MemoryWriter:
 
     def close(self) -> None:
         self._run.open = False
+
+
+MARKS = (RunStarted, RunResumed, RunFinished, RunFailed)
+"""Events that change a run's line in the list of runs."""
 
 
 def info_after(info: RunInfo, event: Event) -> RunInfo:

@@ -30,6 +30,7 @@ from rookery.engine.log import Log, LogWriter, MemoryLog, Message
 from rookery.errors import InputError, LogError, RookeryError, RunBusy, RunCancelled, RunError, SettingMissing
 from rookery.models.model import Model
 
+ENDS = (ev.RunFinished, ev.RunFailed)
 INBOX_S = 0.1
 """How often the inbox is looked into."""
 UNFOLDED = 10_000
@@ -78,7 +79,7 @@ class Run:
         self._owned: list[Model] = []
         self._places: dict[int, asyncio.Semaphore] = {}
         self._pending: list[Event] = []
-        self._scheduled = False
+        self._flushing: asyncio.Handle | None = None
         self._committing = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._backlog: deque[Node] = deque()
@@ -226,9 +227,8 @@ class Run:
     def post(self, event: Event) -> None:
         """Hand an event in. It is committed with others of the same turn of the event loop, then stepped."""
         self._pending.append(event)
-        if not self._scheduled and not self._committing:
-            self._scheduled = True
-            self._loop.call_soon(self._flush)
+        if self._flushing is None and not self._committing:
+            self._flushing = self._loop.call_soon(self._flush)
 
     def post_last(self, event: Event) -> None:
         """Hand in the last event of a call. With nothing else in flight nobody could join its commit, so it is made at once."""
@@ -247,7 +247,9 @@ class Run:
             subscriber.give(event)
 
     def _flush(self) -> None:
-        self._scheduled = False
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
         batch, self._pending = self._pending, []
         if not batch or self._done.done() or self._committing:
             self._pending = batch
@@ -270,9 +272,8 @@ class Run:
             self.crash(error)
             return
         self._apply(batch)
-        if self._pending and not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._flush)
+        if self._pending and self._flushing is None:
+            self._flushing = self._loop.call_soon(self._flush)
 
     def _apply(self, batch: list[Event]) -> None:
         """The batch is committed: step, do what the schedule says, tell those who watch."""
@@ -288,18 +289,19 @@ class Run:
                         self._do(command)
                 for subscriber in subscribers:
                     subscriber.give(event)
+                if type(event) in ENDS and not self._done.done():
+                    self._end(event)
         except Exception as error:  # a fault in a deciding part must end the run, not the event loop
             self.crash(error)
-        last = batch[-1]
-        if isinstance(last, ev.RunFinished) and not self._done.done():
-            self._done.set_result(last.held)
-            self._wake()
-        elif isinstance(last, ev.RunFailed) and not self._done.done():
-            self._end(last)
-        elif not self._tasks:
+        if not self._tasks:
             self._changed.set()
 
-    def _end(self, event: ev.RunFailed) -> None:
+    def _end(self, event: Event) -> None:
+        if isinstance(event, ev.RunFinished):
+            self._done.set_result(event.held)
+            self._wake()
+            return
+        assert isinstance(event, ev.RunFailed)
         cause = self.causes.get(event.call)
         error = error_of(event.fault, run=self.id, call=event.call, attempts=self.view.attempts(event.call), cause=cause)
         if cause is not None and error is not cause:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from rookery.core.event import VERSION, Event, RunFailed, RunFinished, RunResumed, RunStarted, from_wire, to_wire
-from rookery.engine.log import LogWriter, Message, RunInfo
+from rookery.engine.log import MARKS, LogWriter, Message, RunInfo
 from rookery.errors import LogCorrupt, LogError, LogFull, LogTooNew, RunBusy, RunUnknown
 
 FORMAT = 1
@@ -173,15 +173,16 @@ class _Writer:
         db = self._db
         body = "\n".join([to_wire(event) for event in events])
         identity = self._last + 1
+        marks = [event for event in events if type(event) in MARKS]
         try:
-            if values or isinstance(events[-1], RunFinished | RunFailed) or isinstance(events[0], RunStarted | RunResumed):
+            if values or marks:
                 db.execute("BEGIN IMMEDIATE")
                 if values:
                     db.executemany(
                         "INSERT OR IGNORE INTO value (hash, body) VALUES (?, ?)", [(bytes.fromhex(name), data) for name, data in values]
                     )
                 db.execute("INSERT INTO batch (id, body) VALUES (?, ?)", (identity, body))
-                for event in (events[0], events[-1]) if len(events) > 1 else events:
+                for event in marks:
                     self._note(event)
                 db.execute("COMMIT")
             else:

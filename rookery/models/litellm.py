@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LOCK = threading.Lock()
+_UNSTARTED = r"coroutine '\w*(ChatCompletion|Completion|LLM|HTTPHandler|Config)\.\w+' was never awaited"
 _LOADED: list[Any] = []
 """litellm itself, once it is imported and set up."""
 _OPEN: weakref.WeakSet[LiteLLMModel] = weakref.WeakSet()
@@ -207,6 +208,8 @@ def _load() -> Any:
         # What it does with pydantic is its own affair; under -W error these would end a stream in the middle.
         warnings.filterwarnings("ignore", module=r"litellm\b")
         warnings.filterwarnings("ignore", message="Item '.*' on TypedDict class", category=UserWarning)
+        # A request cancelled while a worker thread of litellm prepares it leaves its coroutine unstarted, with nothing sent.
+        warnings.filterwarnings("ignore", message=_UNSTARTED, category=RuntimeWarning)
         litellm.telemetry = False
         litellm.suppress_debug_info = True
         litellm.disable_aiohttp_transport = True  # httpx closes what it opens; aiohttp's sessions would outlive the loop

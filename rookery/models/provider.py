@@ -85,6 +85,10 @@ def _parse(spec: str, settings: Settings, *, inside: str = "") -> tuple[str, str
         raise ModelUnknown(f"{spec!r}{place}: there is no provider {provider!r}", model=spec, hint=_nearest(provider, settings))
     if not match["name"] and not (provider == "openai" and match["base_url"]):
         raise ModelUnknown(f"{spec!r}{place}: the name is missing", model=spec, hint=f"for example {EXAMPLES[provider]}")
+    name, at, address = match["name"].rpartition("@")
+    if provider == "openai" and at and not match["base_url"]:
+        raise ModelUnknown(f"{spec!r}{place}: the address {address!r} has no http:// or https://", model=spec,
+                           hint=f"write openai:{name}@http://{address}")
     return provider, match["name"], match["base_url"]
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -24,19 +22,10 @@ from rookery.errors import (
     SkillMissing,
 )
 from rookery.models.model import Capabilities, Chunk, Model, Request, Stop, TokenLogprob, ToolCall, Usage
+from rookery.models.redact import Redactor
 from rookery.models.wire import prompt_bound
 
 VERSION = 1
-REDACTED = "[secret]"
-
-_SECRET_FIELD = re.compile(
-    r"api[_-]?key|authorization|secret|password|passwd|cookie|credential|(^|[_-])(token|auth)$", re.IGNORECASE
-)
-_SECRET_ENV = re.compile(r"(API_?KEY|ACCESS_KEY|SECRET|PASSWORD|TOKEN)S?$")
-_SECRET_TEXT = re.compile(
-    r"\b(?:sk|pk|rk|xai|gsk)[-_][A-Za-z0-9_-]{16,}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bhf_[A-Za-z0-9]{20,}"
-    r"|\bAIza[0-9A-Za-z_-]{30,}|\bBearer\s+[A-Za-z0-9._~+/-]{12,}=*"
-)
 
 _REFUSALS: Mapping[str, type[ModelError]] = {
     cls.__name__: cls for cls in (ContextOverflow, RequestRefused, CapabilityMissing, SkillMissing)
@@ -87,7 +76,7 @@ class RecordedModel:
         self._name = f"recorded:{path}"
         self._inner = inner if mode != "replay" else None
         self._repeats = repeat and mode != "record"
-        self._secrets = _Secrets(secrets)
+        self._secrets = Redactor(secrets)
         self._entries: dict[str, list[Entry]] = {}
         self._used: dict[str, int] = {}
         header = None
@@ -299,30 +288,3 @@ def _check_reply(reply: Mapping[str, Any]) -> None:
     """Build the reply once, so that a damaged one is found when the file is read."""
     with suppress(ModelError):
         list(_chunks(reply))
-
-
-class _Secrets:
-    """Cuts secrets out of plain data."""
-
-    def __init__(self, values: Sequence[str]) -> None:
-        named = [value for name, value in os.environ.items() if _SECRET_ENV.search(name) and len(value) >= 12]
-        # The longest first, so that none is left over as the tail of a shorter one.
-        self._values = sorted({value for value in (*values, *named) if value}, key=len, reverse=True)
-
-    def cut(self, data: Any) -> Any:
-        if isinstance(data, str):
-            return self._text(data)
-        if isinstance(data, Mapping):
-            return {key: REDACTED if self._hides(key, value) else self.cut(value) for key, value in data.items()}
-        if isinstance(data, (list, tuple)):
-            return [self.cut(item) for item in data]
-        return data
-
-    @staticmethod
-    def _hides(key: Any, value: Any) -> bool:
-        return isinstance(value, str) and _SECRET_FIELD.search(str(key)) is not None
-
-    def _text(self, text: str) -> str:
-        for value in self._values:
-            text = text.replace(value, REDACTED)
-        return _SECRET_TEXT.sub(REDACTED, text)

@@ -15,8 +15,6 @@ from rookery.models.model import Capabilities, Chunk, Request, Stop, TokenLogpro
 CHARS_PER_TOKEN = 4
 """A scripted token is so many characters; a text has its length divided by this, rounded up."""
 
-type_of_answer = "a str, a Chunk, a tuple of Chunks, an Exception to raise, or an (async) iterator of str and Chunk"
-
 Answer = str | Chunk | tuple[Chunk, ...] | Exception | Iterable["str | Chunk"] | AsyncIterator["str | Chunk"]
 """One reply: text, ready-made chunks, an error to raise, or (from a function) an iterator of pieces."""
 
@@ -190,4 +188,5 @@ async def _iterate(answer: Any) -> AsyncIterator[str | Chunk]:
         for piece in answer:
             yield piece
     else:
-        raise TypeError(f"a scripted answer is {type_of_answer}, not {type(answer).__name__}")
+        kinds = "a str, a Chunk, a tuple of Chunks, an Exception to raise, or an iterator of str and Chunk"
+        raise TypeError(f"a scripted answer is {kinds}, not {type(answer).__name__}")

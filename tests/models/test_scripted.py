@@ -59,9 +59,10 @@ async def test_a_function_may_wait_stream_and_raise() -> None:
 
         return pieces()
 
+    pieces: list[str | Chunk] = ["x", Chunk("y")]
     assert await text_of(ScriptedModel(slowly), "hi") == "HI"
     assert await complete(ScriptedModel(streaming), ask("hi")) == ("ab", Usage(1, 1, 0, 0.0), "end")
-    assert await text_of(ScriptedModel(lambda request: iter(["x", Chunk("y")])), "hi") == "xy"
+    assert await text_of(ScriptedModel(lambda request: iter(pieces)), "hi") == "xy"
     with pytest.raises(ModelBusy):
         await text_of(ScriptedModel([ModelBusy("later", retry_after_s=1)]), "hi")
     with pytest.raises(TypeError, match="a scripted answer is a str"):

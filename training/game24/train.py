@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import random
+import os
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -171,9 +174,9 @@ def orthogonal(g: Tensor) -> Tensor:
 
 # ------------------------------------------------------------------ batches
 
-MIX = {"next 4": 18, "next 3": 18, "next 2": 12, "expression": 8}
-"""Examples of each kind in a step; beside them the judge's, all in one batch."""
-JUDGED = {4: 16, 3: 144, 2: 40, 1: 4}
+MIX = {"next 4": 10, "next 3": 9, "next 2": 6, "expression": 4}
+"""Examples of each kind in a step of one worker; beside them the judge's, all in one batch."""
+JUDGED = {4: 8, 3: 72, 2: 20, 1: 2}
 LOSS_WEIGHT = {"next 4": 1.0, "next 3": 0.5, "next 2": 0.2, "expression": 0.3, "judge": 0.8}
 
 
@@ -192,6 +195,7 @@ def batches(generator: Generator) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
 def padded(examples: list[Example]) -> tuple[Tensor, Tensor]:
     """Ids (B, T) and, one place on, targets (B, T)."""
     width = max(len(e.prompt) + len(e.answer) for e in examples) - 1
+    width += -width % 8
     ids = torch.ones(len(examples), width, dtype=torch.long)
     targets = torch.full((len(examples), width), -100)
     for row, e in enumerate(examples):
@@ -212,7 +216,7 @@ def loss_of(model: nn.Module, ids: Tensor, targets: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate(model: Decoder, generator: Generator, dev: list[tuple[tuple[int, int], ...]]) -> dict[str, float]:
+def evaluate(model: Decoder, dev: list[tuple[tuple[int, int], ...]]) -> dict[str, float]:
     """Share of first greedy steps that are legal and that keep 24; the judge's accuracy; how much good steps weigh."""
     tokens = tokenizer()
     from rookery.models.skills import JUDGE, NEXT_STEPS
@@ -263,16 +267,23 @@ def main() -> None:
     parser.add_argument("--muon-rate", type=float, default=0.02)
     parser.add_argument("--adam-rate", type=float, default=0.004)
     parser.add_argument("--checkpoint-every", type=float, default=240)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each; they average their gradients")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        mp.spawn(train, (args, f"file://{folder}/meeting"), args.workers)
+
+
+def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
+    """One worker: draws its own examples; the same weights as the others at every step."""
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=args.workers)
+    torch.set_num_threads(1)
     torch.manual_seed(args.seed)
-    random.seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
 
     held_out, dev = read_hands(HERE / "held_out.csv"), read_hands(HERE / "dev.csv")
-    generator = Generator(held_out | dev, seed=args.seed)
+    generator = Generator(held_out | dev, seed=args.seed + 1000 * rank)
     tokens = tokenizer()
     tokens.save(args.out / "tokenizer.json")
     pieces = json.loads((args.out / "tokenizer.json").read_text())["pieces"]
@@ -283,38 +294,52 @@ def main() -> None:
     compiled = torch.compile(model, dynamic=True) if args.compile else model
     optimizers = [Muon(matrices, args.muon_rate), torch.optim.AdamW(others, args.adam_rate, (0.9, 0.98), weight_decay=0.01)]
     peaks = [args.muon_rate, args.adam_rate]
-    print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()), **asdict(shape)}), flush=True)
+    say = print if rank == 0 else (lambda *_, **__: None)
+    say(json.dumps({"parameters": sum(p.numel() for p in model.parameters()), **asdict(shape)}), flush=True)
 
-    start = last_checkpoint = last_line = time.monotonic()
-    seen, smooth = 0, dict.fromkeys(LOSS_WEIGHT, 0.0)
+    start = time.monotonic()
+    last_checkpoint = last_line = 0.0
+    elapsed, seen, smooth = 0.0, 0, dict.fromkeys(LOSS_WEIGHT, 0.0)
     for step, batch in enumerate(batches(generator)):
-        elapsed = time.monotonic() - start
         for optimizer, peak in zip(optimizers, peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * rate(elapsed, args.seconds, step)
         for kind, (ids, targets) in batch.items():
             loss = loss_of(compiled, ids, targets)
             (loss * LOSS_WEIGHT[kind]).backward()
             smooth[kind] += (loss.item() - smooth[kind]) * max(0.02, 1 / (step + 1))
-            seen += ids.numel()
+            seen += ids.numel() * args.workers
+        elapsed = average(model, time.monotonic() - start)
         nn.utils.clip_grad_norm_(others, 1.0)
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        now = time.monotonic()
-        done = now - start >= args.seconds
-        if now - last_line > 20 or done:
-            last_line = now
-            line = {"s": round(now - start), "step": step, "tok/s": round(seen / (now - start))}
-            print(json.dumps(line | {kind: round(value, 4) for kind, value in smooth.items()}), flush=True)
-        if now - last_checkpoint > args.checkpoint_every or done:
-            scores = evaluate(model, generator, sorted(dev))
-            print(json.dumps({"s": round(now - start), "dev": {k: round(v, 3) for k, v in scores.items()}}), flush=True)
+        done = elapsed >= args.seconds
+        if elapsed - last_line > 20 or done:
+            last_line = elapsed
+            line = {"s": round(elapsed), "step": step, "tok/s": round(seen / elapsed)}
+            say(json.dumps(line | {kind: round(value, 4) for kind, value in smooth.items()}), flush=True)
+        if rank == 0 and (elapsed - last_checkpoint > args.checkpoint_every or done):
+            last_checkpoint = elapsed
+            scores = evaluate(model, sorted(dev))
+            say(json.dumps({"s": round(elapsed), "dev": {k: round(v, 3) for k, v in scores.items()}}), flush=True)
             config = {"heads": str(shape.heads), "context": str(shape.context), "rope_theta": str(shape.rope_theta),
-                      "norm_eps": str(shape.norm_eps), "seconds": str(round(now - start)), "step": str(step)}
+                      "norm_eps": str(shape.norm_eps), "seconds": str(round(elapsed)), "step": str(step)}
             write_safetensors(args.out / "model.safetensors", model.export(), config)
-            last_checkpoint = time.monotonic()
         if done:
             return
+
+
+def average(model: nn.Module, elapsed: float) -> float:
+    """Average the gradients over the workers, in place; gives the average time, so that all see the same clock."""
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    flat = torch.cat([*(g.flatten() for g in grads), torch.tensor([elapsed])])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    at = 0
+    for g in grads:
+        g.copy_(flat[at : at + g.numel()].view_as(g))
+        at += g.numel()
+    return float(flat[-1])
 
 
 if __name__ == "__main__":
