@@ -141,7 +141,7 @@ def _colours(groups: Mapping[str, list[CallView]], ids: Mapping[str, str]) -> It
 
 def group_of(path: str) -> str:
     """A call's path without the places in maps and loops: ``section[3]`` and ``section[4]`` are of the group ``section``."""
-    return _PARTS.sub("", path) if path[-1:] in "]0123456789" or "[" in path or "#" in path or "~" in path else path
+    return _PARTS.sub("", path)
 
 
 def by_call(view: View) -> dict[str, list[CallView]]:

@@ -139,6 +139,12 @@ def _call_failed(state: State, event: ev.CallFailed) -> None:
         fail(state, node, event.fault)
 
 
+def _asked(state: State, event: ev.QuestionAsked) -> None:
+    node = _node(state, event)
+    if node is not None:
+        node.open = True
+
+
 def _answered(state: State, event: ev.QuestionAnswered) -> None:
     node = _node(state, event)
     if node is None or node.done:
@@ -152,6 +158,8 @@ def _resumed(state: State, event: ev.RunResumed) -> None:
     state.commands = []
     waiting_to_start = {id(node) for node in state.held_back}
     for node in list(state.nodes.values()):
+        if node.kind == "ask" and node.status == RUNNING and not node.open:
+            state.commands.append(Command("ask", node))
         if node.kind not in LEAVES or node.dead or node.done or id(node) in waiting_to_start:
             continue
         if node.status in (RUNNING, STOPPED, FAILED) and not _absorbed(node):
@@ -282,6 +290,7 @@ def _reset(state: State, node: Node) -> None:
         state.commands.append(Command("cancel", node))
     if node.kind == "ask":
         state.questions.pop(node.path, None)
+        node.open = False
     if node.kind == "loop" or node.kind == "each" or node.kind == "when":
         for child in node.children:
             _bury(state, child)
@@ -319,6 +328,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[State, Any], None]] = {
     ev.ElementReady: _element_ready,
     ev.CallFinished: _call_finished,
     ev.CallFailed: _call_failed,
+    ev.QuestionAsked: _asked,
     ev.QuestionAnswered: _answered,
     ev.VariableEdited: _edited,
     ev.BreakpointSet: _breakpoint,

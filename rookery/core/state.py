@@ -60,7 +60,7 @@ class Node(Slot):
     slots: Any = None
     """For ``each`` and ``loop``: variables by parameter; for derived variables: their source."""
     open: bool = False
-    """For ``each``: elements may start."""
+    """For ``each``: elements may start; for ``ask``: the question was put."""
     turn: int = 0
     """For ``loop``: turns begun; for ``each``: elements done."""
     expected: int | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from rookery.core.canonical import same
 from rookery.core.types import element_type
 from rookery.decoding.jsontext import MAX_DEPTH
 from rookery.decoding.parse import form_of, line_of, parse, read_json, read_line
@@ -48,7 +49,7 @@ class Elements:
         new: list[Any] = []
         for piece in self._scanner.feed(text):
             try:
-                new.append(read_line(piece, self.element) if self.form == "lines" else read_json(piece, self.element))
+                new.append(read_line(piece, self.element) if self.form == "lines" else read_json(piece, self.element, is_element=True))
             except ParseFailed:
                 self._scanner = None
                 break
@@ -66,7 +67,7 @@ class Elements:
             return []
         self._texts.clear()
         done = len(self.given)
-        if whole[:done] != self.given:
+        if not same(whole[:done], self.given):
             return []
         self.given = whole
         return whole[done:]
@@ -138,14 +139,13 @@ class _Array:
             return at + 1
         if sign == "]":
             self._state = "done"
-            return at + 1
-        self._state = "string" if sign == '"' else "nested" if sign in "[{" else "token"
-        if sign == "]":
-            return at
-        if self._state == "string":
+        elif sign == '"':
+            self._state = "string"
             self._piece.append(sign)
-            return at + 1
-        return at
+        else:
+            self._state = "nested" if sign in "[{" else "token"
+            return at
+        return at + 1
 
     def _string(self, text: str, at: int) -> int:
         if self._is_escaped:

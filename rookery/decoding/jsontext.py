@@ -62,7 +62,7 @@ def unfenced(text: str) -> str:
     """What stands between code fences, when the text is nothing but one fenced block."""
     if not text.startswith("```"):
         return text
-    head, newline, rest = text.partition("\n")
+    _, newline, rest = text.partition("\n")
     if not newline:
         return text.strip("`").strip()
     body, fence, after = rest.rpartition("```")

@@ -7,9 +7,9 @@ Everything here takes time linear in the text, whatever the text is.
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args
 
-from rookery.core.types import element_type, load_foreign, name_of, schema, strip, validator
+from rookery.core.types import element_type, load_foreign, name_of, schema, validator
 from rookery.decoding.jsontext import candidates, repaired
 from rookery.decoding.scalar import is_scalar, question, scalar
 from rookery.errors import InputError, NotSerialisable, ParseFailed
@@ -98,20 +98,21 @@ def _failed(type_: Any, faults: list[tuple[str, str]], text: str = "") -> ParseF
 
 def _json(text: str, type_: Any) -> Any:
     first: ParseFailed | None = None
+    nothing = _failed(type_, [("$", "there is no JSON value in the answer")])
     for piece in candidates(text):
         try:
             return read_json(piece, type_)
         except ParseFailed as error:
             first = error if first is None or _is_syntax(first) else first
-    raise first or _failed(type_, [("$", "there is no JSON value in the answer")])
+    raise nothing if first is None or (_is_syntax(first) and "[" not in text and "{" not in text) else first
 
 
 def _is_syntax(error: ParseFailed) -> bool:
     return len(error.faults) == 1 and "Invalid JSON" in error.faults[0][1]
 
 
-def read_json(piece: str, type_: Any) -> Any:
-    """The value of a piece of JSON, small faults of writing repaired. Raises ParseFailed."""
+def read_json(piece: str, type_: Any, *, is_element: bool = False) -> Any:
+    """The value of a piece of JSON, small faults of writing repaired; an element of a list stands in no wrapper. Raises ParseFailed."""
     data = piece.encode("utf-8", "replace")
     try:
         return load_foreign(data, type_)
@@ -125,7 +126,7 @@ def read_json(piece: str, type_: Any) -> Any:
                 return load_foreign(data, type_)
             except ParseFailed as other:
                 error = other
-        inner = _unwrapped(data)
+        inner = None if is_element else _unwrapped(data)
         if inner is None:
             raise error from None
         try:
@@ -136,7 +137,7 @@ def read_json(piece: str, type_: Any) -> Any:
 
 def _unwrapped(data: bytes) -> bytes | None:
     """The JSON inside an object of one field; models and servers put one around what is no object."""
-    if not data.lstrip()[:1] == b"{":
+    if data.lstrip()[:1] != b"{":
         return None
     try:
         value = json.loads(data)
@@ -196,7 +197,7 @@ def _lines(text: str, type_: Any) -> Any:
         count += 1
     if faults:
         raise _failed(type_, faults)
-    return validator(type_)(tuple(values) if get_origin(strip(type_)) is tuple else values)
+    return validator(type_)(values)
 
 
 # ------------------------------------------------------------------ repair

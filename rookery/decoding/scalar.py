@@ -3,7 +3,7 @@
 An option (a Literal, an Enum, yes or no) counts as chosen when it is the whole answer, or what stands alone on its first or
 last line or opens it before a comma or full stop, or when it alone is named anywhere and not right after "not". Where two
 of these disagree, or several options are named and none stands out, the answer is refused. A number counts when it is the
-whole answer or ends the first or last line after "is", "=" or ":"; a unit after it is refused, not dropped.
+whole answer, stands alone on its first line, or ends it after "is", "=" or ":"; a unit after it is refused, not dropped.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ _YES_NO: tuple[tuple[str, Any], ...] = (("yes", True), ("true", True), ("no", Fa
 _FORMAT = {datetime.datetime: " as YYYY-MM-DDTHH:MM:SS", datetime.date: " as YYYY-MM-DD", datetime.time: " as HH:MM:SS"}
 
 _NUMBER = re.compile(
-    r"(?:^|(?<=[\s:=≈(*$`\"'’]))[-+−]?(?:\d{1,3}(?:[,_'’\u00a0\u2009\u202f]\d{3})+|\d{1,4000})(?:\.\d{0,4000})?(?:[eE][-+]?\d{1,4})?$", re.ASCII
+    r"(?:^|(?<=[\s:=≈(*`\"'’]))[-+−]?(?:\d{1,3}(?:[,_'’\u00a0\u2009\u202f]\d{3})+|\d{1,4000})(?:\.\d{0,4000})?(?:[eE][-+]?\d{1,4})?$", re.ASCII
 )
 _GROUPS = str.maketrans({"−": "-", **dict.fromkeys(",_'’\u00a0\u2009\u202f")})
 _BEFORE_NUMBER = re.compile(r"(?:^|\b(?:is|are|equals?|answer)|[:=≈])\s*$", re.IGNORECASE)
 _WRAPPING = " \t\r\n*_`\"'“”‘’"
 _LEAD = re.compile(r"^(?:(?:the|my|final|correct|best|short)\s+){0,3}(?:answer|result|choice|option|value)\s*(?:is|:|=)\s*", re.IGNORECASE)
+_LONG_LINE = 5000
 _REACH = 10_000
 """Options are looked for in so many characters at either end of the answer."""
 
@@ -54,7 +55,7 @@ def _members(type_: Any) -> list[Any]:
 
 def is_scalar(type_: Any) -> bool:
     """Whether a type's values are written as plain text and not as JSON."""
-    return all(_is_one(strip(member)) for member in _members(type_)) if strip(type_) is not _NONE else True
+    return all(_is_one(strip(member)) for member in _members(type_))
 
 
 def _is_one(type_: Any) -> bool:
@@ -161,12 +162,12 @@ def _read(text: str, type_: Any, *, exact: bool) -> Any:
     options = _options(type_)
     if options:
         return _option(text, options, exact)
-    if not isinstance(type_, type) or type_ is object or issubclass(type_, str):
+    if not _is_one(type_):
+        return text  # the type's own validators read it
+    if type_ is Any or type_ is object or issubclass(type_, str):
         return text.strip()
     if issubclass(type_, _NUMBERS):
         return _number(text, type_, exact)
-    if not _is_one(type_):
-        return text  # the type's own validators read it
     plain = text.strip(_WRAPPING) if exact else _after_lead(_cleaned(text).strip(_WRAPPING))
     if issubclass(type_, _DATES) and plain.lstrip("+-").replace(".", "", 1).isdigit():
         raise refused(f"a number is no {name_of(type_)}")  # pydantic would take it for seconds since 1970
@@ -192,33 +193,27 @@ def _ends(text: str) -> list[str]:
 
 def _number(text: str, type_: Any, exact: bool) -> Any:
     cleaned = _cleaned(text)
-    places = [cleaned] if exact else _ends(cleaned)
-    found: dict[str, None] = {}
-    for place in places if len(cleaned) <= 5000 else places[1:]:
-        number = _number_at_end(place, exact)
-        if number is not None:
-            found[number] = None
-            if place is cleaned:
-                break
+    lines = [line for line in (cleaned.partition("\n")[0], cleaned.rpartition("\n")[2]) if len(line) <= _LONG_LINE]
+    found = {_number_at_end(line, alone=exact or (number == 0 and "\n" in cleaned)) for number, line in enumerate(lines)} - {None}
+    if exact and "\n" in cleaned:
+        found = set()
     if len(found) > 1:
-        raise refused(f"the answer gives different numbers: {', '.join(found)}")
+        raise refused(f"the answer gives different numbers: {' and '.join(sorted(map(str, found)))}")
     if found:
-        return validator(type_)(next(iter(found)))
+        return validator(type_)(found.pop())
     plain = cleaned.strip(_WRAPPING)
     if len(plain) <= 30 and re.fullmatch(r"[-+]?(?:inf(?:inity)?|nan|\d+\s*/\s*\d+)", plain, re.IGNORECASE):
         return validator(type_)(plain.replace(" ", ""))
     raise refused("the answer is not a number alone" if re.search(r"\d", cleaned[:_REACH]) else "there is no number in the answer")
 
 
-def _number_at_end(text: str, exact: bool) -> str | None:
-    text = text[-5000:].rstrip(_WRAPPING).rstrip(".").rstrip(_WRAPPING + ")")
+def _number_at_end(text: str, *, alone: bool) -> str | None:
+    text = text.rstrip(_WRAPPING).rstrip(".").rstrip(_WRAPPING + ")")
     found = _NUMBER.search(text)
     if found is None:
         return None
-    before = text[: found.start()].strip(_WRAPPING + "($")
-    if "$" in text[max(0, found.start() - 1) : found.start()]:
-        return None
-    if before and (exact or _BEFORE_NUMBER.search(before[-20:]) is None):
+    before = text[: found.start()].strip(_WRAPPING + "(")
+    if before and (alone or _BEFORE_NUMBER.search(before[-20:]) is None):
         return None
     return found[0].translate(_GROUPS)
 
@@ -233,7 +228,7 @@ def _normal(text: str) -> str:
 def _option(text: str, options: list[tuple[str, Any]], exact: bool) -> Any:
     by_label: dict[str, Any] = {}
     for label, value in options:
-        by_label.setdefault(_normal(label) or label, value)
+        by_label.setdefault(_normal(label) or label.casefold(), value)
     cleaned = _cleaned(text)
     plain = cleaned.strip(_WRAPPING)
     for label, value in options:
@@ -244,7 +239,7 @@ def _option(text: str, options: list[tuple[str, Any]], exact: bool) -> Any:
     names = ", ".join(label for label, _ in options[:20])
     if not plain:
         raise refused(f"the answer is empty; it must be one of: {names}")
-    chosen = [] if exact else _standing_out(cleaned, by_label) or _named(cleaned, by_label)
+    chosen = [] if exact else _standing_out(cleaned, by_label) or _named(cleaned, by_label, {label for label, _ in options})
     if len(chosen) == 1:
         return chosen[0]
     if chosen:
@@ -271,14 +266,30 @@ def _standing_out(text: str, by_label: dict[str, Any]) -> list[Any]:
     return found
 
 
-def _named(text: str, by_label: dict[str, Any]) -> list[Any]:
-    """The options named as whole words anywhere near either end; of overlapping ones the longest counts."""
+def _named(text: str, by_label: dict[str, Any], labels: set[str]) -> list[Any]:
+    """The options named as whole words near either end and not after "not"; of overlapping ones the longest counts.
+
+    A single letter must have its case, for "a" is also an article.
+    """
     if len(text) > 2 * _REACH:
         text = text[:_REACH] + "\n" + text[-_REACH:]
-    labels = sorted(by_label, key=len, reverse=True)
-    pattern = re.compile(rf"(?<!\w)(?P<no>(?:not|n['’]t|never)\s)?\s*(?P<label>{'|'.join(map(re.escape, labels))})(?!\w)")
+    text = " ".join(text.split())
+    alternatives = "|".join(_as_word(label) for label in sorted(by_label, key=len, reverse=True))
     found: list[Any] = []
-    for match in pattern.finditer(" ".join(text.casefold().split())):
-        if match["no"] is None:
-            _add(found, by_label[match["label"]])
+    for match in re.finditer(alternatives, text, re.IGNORECASE):
+        before = text[max(0, match.start() - 7) : match.start()].casefold().rstrip()
+        if before.endswith(_NOT) or (len(match[0]) == 1 and match[0] not in labels):
+            continue
+        label = match[0].casefold()
+        if label in by_label:
+            _add(found, by_label[label])
     return found
+
+
+_NOT = ("n't", "n’t", " not", "never", "cannot")
+
+
+def _as_word(label: str) -> str:
+    if label[0].isdigit() or label[-1].isdigit():
+        return rf"(?<![\w−-])(?<!\d[.,/]){re.escape(label)}(?!\w)(?![.,/]\d)"
+    return rf"(?<!\w){re.escape(label)}(?!\w)"

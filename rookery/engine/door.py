@@ -127,13 +127,9 @@ def resume(
         events = opened.read(id)
         replay(run.state, events, options.secrets, run=id)
         _same_program(graph, run.state, events, opened, id)
-        view = View(run=id)
-        for event in events:
-            view = fold(view, event)
-        run._view = view
-        run._history.extend(events)
+        run.remember(events)
         if options.limit:
-            run.ledger = Ledger(options.limit, spent=view.spend, spent_s=view.executed_s)
+            run.ledger = Ledger(options.limit, spent=run.view.spend, spent_s=run.view.executed_s)
         return [ev.RunResumed(time.time(), f"pid {_pid()}")]
 
     return Run(graph, id=id, log=opened, options=options, program=graph.origin, begin=begin, new=False)
@@ -207,20 +203,15 @@ def fork(
         assert isinstance(first, ev.RunStarted)
         description = run.state.writer.store(description_of(graph))
         kept[0] = ev.RunStarted(first.at, name, graph.origin, description, first.inputs, first.labels, first.seed, id, first.options)
-        scratch = State(graph, get=_reading(opened, run.state.writer), writer=Writer(key=name.encode()))
-        replay(scratch, kept, settings.secrets, run=id)
         run.state.get = _reading(opened, run.state.writer)
-        for path, value in settings.secrets.items():
-            slot_name = path.removeprefix("inputs.")
-            if slot_name in graph.params:
-                slot = run.state.inputs[slot_name] = Slot(f"inputs.{slot_name}", codec(graph.params[slot_name].type))
-                slot.held = slot.codec.validate(value)
-        edits = [edit_event(scratch, variable, value, by="fork", run=id) for variable, value in (edit or {}).items()]
-        for pair in scratch.writer.take():
-            run.state.writer.new.append(pair)
+        replay(run.state, kept, settings.secrets, run=id)
+        edits = [edit_event(run.state, variable, value, by="fork", run=id) for variable, value in (edit or {}).items()]
+        for event in edits:
+            step(run.state, event)
+        run.prologue = [*kept, *edits]
         if settings.limit:
             run.ledger = Ledger(settings.limit)
-        return [*kept, *edits, ev.RunResumed(time.time(), f"pid {_pid()}")]
+        return [ev.RunResumed(time.time(), f"pid {_pid()}")]
 
     return Run(graph, id=name, log=opened, options=settings, program=graph.origin, begin=begin, new=True)
 

@@ -26,7 +26,7 @@ from rookery.engine.attempt import error_of, fault_of
 from rookery.engine.cache import ResultCache
 from rookery.engine.carry import carry
 from rookery.engine.live import LiveScope
-from rookery.engine.log import Log, LogWriter, MemoryLog, Message
+from rookery.engine.log import Log, LogWriter, MemoryLog, Message, committed
 from rookery.errors import InputError, LogError, RookeryError, RunBusy, RunCancelled, RunError, SettingMissing
 from rookery.models.model import Model
 
@@ -73,6 +73,8 @@ class Run:
         self.has_defaults = options.policy is not NO_POLICY
         self.cache = options.cache or ResultCache()
         self.ledger: Ledger | None = None
+        self.prologue: list[Event] = []
+        """Events that the state has stepped through already and that this run's log does not hold yet (a fork's)."""
         self._begin = begin
         self._new = new
         self._models: dict[str, Model] = {}
@@ -105,6 +107,9 @@ class Run:
         try:
             self.state = State(self.graph, get=self.log.get, writer=Writer(key=self.id.encode()))
             first = self._begin(self)
+            if self.prologue:
+                await committed(self._writer.append(self.prologue, self.state.writer.take()))
+                self.remember(self.prologue)
             group = await self._stack.enter_async_context(asyncio.TaskGroup())
             self._watch = group.create_task(self._watching(), name="watch")
             for event in first:
@@ -186,6 +191,11 @@ class Run:
             self._changed.clear()
             await self._changed.wait()
         return False
+
+    def remember(self, events: list[Event]) -> None:
+        """Take in events that are committed and stepped: those of an earlier process, or of the run this one was forked from."""
+        self._history += events
+        self._unfolded += events
 
     # ---------------------------------------------------------------- what a person may do
 

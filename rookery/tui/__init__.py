@@ -1,0 +1,1 @@
+"""What is shown on a terminal: folds over a run's events."""
