@@ -8,6 +8,7 @@ import enum
 import fractions
 import pathlib
 import re
+import sys
 import types
 import typing
 import uuid
@@ -39,9 +40,9 @@ def strip(type_: Any) -> Any:
         elif isinstance(type_, typing.NewType):
             type_ = type_.__supertype__
         elif isinstance(type_, _ALIASES):
-            type_ = type_.__value__
+            type_ = _value_of(type_)
         elif isinstance(origin, _ALIASES):
-            type_ = origin.__value__[get_args(type_)]
+            type_ = _value_of(origin)[get_args(type_)]
         elif isinstance(type_, typing.TypeVar):
             type_ = Union[type_.__constraints__] if type_.__constraints__ else type_.__bound__ or Any  # noqa: UP007
         else:
@@ -49,11 +50,23 @@ def strip(type_: Any) -> Any:
     return Any  # an alias of itself says nothing
 
 
+def _value_of(alias: Any) -> Any:
+    """What an alias stands for; one that names itself is written as a string."""
+    if not isinstance(alias.__value__, str):
+        return alias.__value__
+    holder = types.SimpleNamespace(__annotations__={"value": alias.__value__})
+    try:
+        return typing.get_type_hints(holder, vars(sys.modules[alias.__module__]), include_extras=True)["value"]
+    except (NameError, KeyError, TypeError, SyntaxError):
+        return Any
+
+
 def _split(type_: Any) -> tuple[Any, tuple[Any, ...]]:
     """A type's origin and arguments; a bare class is its own origin."""
     origin = get_origin(type_)
     if origin is not None:
-        return origin, get_args(type_)
+        is_empty = origin is tuple and type_ is not typing.Tuple and not get_args(type_)  # noqa: UP006
+        return origin, ((),) if is_empty else get_args(type_)
     generic = getattr(type_, "__pydantic_generic_metadata__", None)
     if generic and generic["origin"]:
         return generic["origin"], generic["args"]
@@ -99,7 +112,7 @@ def _fits(a: Any, b: Any, seen: frozenset[tuple[int, int]]) -> bool:
             return True
         seen = seen | {(id(a), id(b))}
     a, b = strip(a), strip(b)
-    if a is b or Any in (a, b) or b is object or _equal(a, b):
+    if a is b or a is Any or b is Any or b is object or _equal(a, b):
         return True
     if a is typing.Never or a is typing.NoReturn:
         return True
@@ -165,7 +178,7 @@ def _tuple(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], bool]:
     """The element types of a tuple, and whether its length is open."""
     if not args:
         return (Any,), True
-    if args == ((),):  # tuple[()] before 3.11
+    if args == ((),):
         return (), False
     return (args[:1], True) if len(args) == 2 and args[1] is Ellipsis else (args, False)
 
@@ -223,8 +236,8 @@ def _fits_typed_dict(a: Any, b: Any, seen: frozenset[tuple[int, int]]) -> bool:
 def _fits_class(origin_a: Any, args_a: tuple[Any, ...], origin_b: Any, args_b: tuple[Any, ...], seen: frozenset[tuple[int, int]]) -> bool:
     if origin_b is float and origin_a in (int, bool):
         return True
-    if not (isinstance(origin_a, type) and isinstance(origin_b, type)):
-        return origin_a is origin_b and args_a == args_b
+    if origin_b is abc.Callable or not (isinstance(origin_a, type) and isinstance(origin_b, type)):
+        return False  # what is equal was told before
     try:
         if not issubclass(origin_a, origin_b) or (origin_b is datetime.date and issubclass(origin_a, datetime.datetime)):
             return False

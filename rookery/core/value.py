@@ -73,11 +73,15 @@ class Writer:
 
     def write(self, value: Any, codec: Codec) -> str:
         """The reference of a value. Raises NotSerialisable."""
+        if self._recent and codec.element is not None and type(value) is list and value:
+            done, chain = self._prefix(value)
+            if done:  # it begins with a list that was large enough to be stored by element, so it is too
+                return self._sequence(value, codec.element, done, chain)
         data = codec.dump(value)
         if len(data) <= INLINE_BYTES:
             return "=" + data.decode()
         if codec.element is not None and len(data) > SEQUENCE_BYTES and type(value) is list:
-            return self._sequence(value, codec.element)
+            return self._sequence(value, codec.element, 0, [])
         return self.store(data)
 
     def secret(self, value: Any, codec: Codec) -> str:
@@ -97,8 +101,7 @@ class Writer:
             self.new.append((name, data))
         return "#" + name
 
-    def _sequence(self, items: list[Any], element: Codec) -> str:
-        done, chain = self._prefix(items)
+    def _sequence(self, items: list[Any], element: Codec, done: int, chain: list[str]) -> str:
         references = [self.write(item, element) for item in items[done:]]
         for reference in references:
             chain.append(digest(f"{chain[-1] if chain else ''}|{reference}".encode()))

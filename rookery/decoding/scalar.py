@@ -277,7 +277,7 @@ def _named(text: str, by_label: dict[str, Any], labels: set[str]) -> list[Any]:
     alternatives = "|".join(_as_word(label) for label in sorted(by_label, key=len, reverse=True))
     found: list[Any] = []
     for match in re.finditer(alternatives, text, re.IGNORECASE):
-        before = text[max(0, match.start() - 7) : match.start()].casefold().rstrip()
+        before = (" " + text[max(0, match.start() - 7) : match.start()]).casefold().rstrip()
         if before.endswith(_NOT) or (len(match[0]) == 1 and match[0] not in labels):
             continue
         label = match[0].casefold()

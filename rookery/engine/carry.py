@@ -270,8 +270,8 @@ async def _reply(
     run: Run, node: Node, model: Model, request: Request, policy: Policy, spent: list[ev.Spend], elements: Any
 ) -> tuple[str, str]:
     """One request under the run's limits and the model's concurrency, its text streamed into events."""
-    request, worst = await _reserved(run, node, model, request)
-    usage = Usage()
+    request, worst, prompt_tokens = await _reserved(run, node, model, request)
+    usage: Usage | None = None
     sent = False
     texts: list[str] = []
     stop = ""
@@ -282,7 +282,8 @@ async def _reply(
             sent = True
             async with aclosing(model.stream(request)) as stream:  # type: ignore[type-var]
                 async for chunk in stream:
-                    usage = usage + chunk.usage if chunk.usage else usage
+                    if chunk.usage is not None:
+                        usage = chunk.usage if usage is None else usage + chunk.usage
                     stop = chunk.stop or stop
                     if chunk.text:
                         texts.append(chunk.text)
@@ -290,7 +291,9 @@ async def _reply(
                         if elements is not None:
                             index, skip = _post_elements(run, node, elements.feed(chunk.text), index, skip)
     finally:
-        spend = _spend(model, usage, chunk_seen=sent)
+        if usage is None:  # it failed before it said what it used: book the most that can have been, so that no limit is passed unseen
+            usage = Usage(prompt_tokens if sent and texts else 0, sum(len(text.encode()) for text in texts))
+        spend = _spend(model, usage, is_sent=sent)
         spent.append(spend)
         if run.ledger is not None:
             run.settle(worst, spend)
@@ -315,16 +318,16 @@ def _post_elements(run: Run, node: Node, values: list[Any], index: int, skip: in
     return index, skip
 
 
-def _spend(model: Model, usage: Usage, *, chunk_seen: bool) -> ev.Spend:
+def _spend(model: Model, usage: Usage, *, is_sent: bool) -> ev.Spend:
     cost = usage.cost_usd
     price = model.capabilities.price_usd
     if cost is None and price is not None:
         cost = usage.prompt_tokens * price[0] + usage.completion_tokens * price[1]
-    return ev.Spend(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, cost, 1 if chunk_seen else 0)
+    return ev.Spend(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, cost, 1 if is_sent else 0)
 
 
-async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tuple[Request, Worst]:
-    """Set the worst case of a request aside, waiting for room while others may still give some back.
+async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tuple[Request, Worst, int]:
+    """Set the worst case of a request aside, waiting for room while others may still give some back; also its prompt's tokens.
 
     Raises LimitReached when there will never be room, ContextOverflow when the prompt alone does not fit the window.
     """
@@ -335,7 +338,7 @@ async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tup
         worst = Worst(calls=1)
         if run.ledger is not None:
             await _room(run, node, worst)
-        return request, worst
+        return request, worst, 0
     count = await model.count_tokens(request)
     window = capabilities.context_tokens
     wanted = request.sampling.max_tokens
@@ -348,7 +351,7 @@ async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tup
         worst = Worst(calls=1)
         if run.ledger is not None:
             await _room(run, node, worst)
-        return request, worst
+        return request, worst, count
     assert limit is not None
     most = wanted or min(DEFAULT_MAX_TOKENS, capabilities.max_output_tokens or DEFAULT_MAX_TOKENS)
     price = capabilities.price_usd
@@ -369,7 +372,7 @@ async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tup
             most = room - count
             continue
         sampling = request.sampling if wanted is not None else replace(request.sampling, max_tokens=most)
-        return replace(request, sampling=sampling), worst
+        return replace(request, sampling=sampling), worst, count
 
 
 async def _room(run: Run, node: Node, worst: Worst) -> None:

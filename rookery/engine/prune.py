@@ -14,7 +14,8 @@ def prune(db: sqlite3.Connection, numbers: Sequence[int], span: Callable[[int], 
     """Remove runs by number and the values nobody refers to any more; gives the bytes freed. Runs inside a transaction."""
     for number in numbers:
         db.execute("DELETE FROM batch WHERE id >= ? AND id < ?", span(number))
-        db.execute("DELETE FROM inbox WHERE run = ?", (number,))
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'inbox'").fetchone():
+            db.execute("DELETE FROM inbox WHERE run = ?", (number,))
         db.execute("DELETE FROM run WHERE id = ?", (number,))
     needed = {bytes.fromhex(name) for name in _needed(db)}
     gone = [(identity, size) for identity, name, size in db.execute("SELECT id, hash, length(body) FROM value") if bytes(name) not in needed]

@@ -27,19 +27,20 @@ FORMAT = 1
 """The version of the file's layout."""
 LEASE_S = 15.0
 """A writer on another machine that has not been heard of for so long is taken for dead."""
-CHECKPOINT_BATCHES = 1000
+CHECKPOINT_BATCHES = 250
 """After so many commits a thread moves the write-ahead log into the file."""
 _SHIFT = 40
 _TABLES = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS run (
   id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, program TEXT NOT NULL DEFAULT '', state TEXT NOT NULL DEFAULT 'running',
   started_at REAL NOT NULL, changed_at REAL NOT NULL, parent TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL DEFAULT '', beat REAL NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS batch (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS value (id INTEGER PRIMARY KEY, hash BLOB UNIQUE NOT NULL, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS inbox (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, body TEXT NOT NULL);
 """
+_INBOX = "CREATE TABLE IF NOT EXISTS inbox (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, body TEXT NOT NULL)"
+_APPLICATION = 0x526F6F6B
+"""Marks a SQLite file as a log (``application_id``); its ``user_version`` holds the formats of file and events."""
 
 
 class SQLiteLog:
@@ -107,6 +108,7 @@ class SQLiteLog:
         body = json.dumps([message.verb, message.place, message.value, message.by])
         with mapped(self.path):
             number = self._number(run)
+            self._db.execute(_INBOX)
             self._db.execute("INSERT INTO inbox (run, body) VALUES (?, ?)", (number, body))
 
     def prune(self, runs: Sequence[str]) -> int:
@@ -229,6 +231,8 @@ class _Writer:
             if version == self._version:
                 return []
             self._version = version
+            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'inbox'").fetchone():
+                return []
             rows = self._db.execute("SELECT id, body FROM inbox WHERE run = ? ORDER BY id", (self._number,)).fetchall()
             if not rows:
                 return []
@@ -265,17 +269,20 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
         db.execute("PRAGMA page_size = 8192")
     db.execute("PRAGMA journal_mode = WAL")
-    has_meta = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]
-    others = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if others and not has_meta:
+    application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if tables and application != _APPLICATION:
         raise LogCorrupt(f"{path} is a SQLite file, but not a log of rookery", path=str(path), hint="choose another path for the log")
-    if has_meta:
-        found = dict(db.execute("SELECT key, value FROM meta").fetchall())
-        if int(found.get("format", 0)) > FORMAT or int(found.get("events", 0)) > VERSION:
-            raise LogTooNew(f"{path} was written by a newer rookery ({found.get('format')}.{found.get('events')})", path=str(path), hint="upgrade rookery")
-        return
-    db.executescript(_TABLES)
-    db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?), ('events', ?)", (str(FORMAT), str(VERSION)))
+    layout, events = divmod(version, 1000)
+    if layout > FORMAT or events > VERSION:
+        raise LogTooNew(f"{path} was written by a newer rookery (format {layout}.{events})", path=str(path), hint="upgrade rookery")
+    if not tables:
+        with _transaction(db):
+            for statement in _TABLES.split(";"):
+                if statement.strip():
+                    db.execute(statement)
+            db.execute(f"PRAGMA application_id = {_APPLICATION}")
+            db.execute(f"PRAGMA user_version = {FORMAT * 1000 + VERSION}")
 
 
 def _checkpoint(path: Path) -> None:

@@ -302,7 +302,7 @@ async def test_every_status_has_its_error(failure: Failure, expected: type[Model
     ({"retry-after": "7"}, 7.0),
     ({"retry-after": "0.5"}, 0.5),
     ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
-    ({"retry-after": formatdate(time.time() + 60, usegmt=True)}, pytest.approx(60, abs=30)),
+    ({"retry-after": formatdate(time.time() + 3600, usegmt=True)}, pytest.approx(3600, abs=600)),
     ({"retry-after": formatdate(time.time() - 60, usegmt=True)}, 0.0),
     ({"retry-after": "soon"}, None),
     ({}, None),

@@ -1,0 +1,1 @@
+"""What rookery promises about speed, memory and faults, measured beside others; ``docs/benchmarks.md`` has the figures."""

@@ -1,0 +1,371 @@
+"""What a node costs: chain, fan-out and loop of no-op nodes in rookery, bare asyncio and the peers; bytes, overlap and import beside it.
+
+Each contestant lives in a process of its own; they play in turn, round after round, and the best round of each counts (the
+median is printed too). Graphs are built, checked and compiled, and stores opened, before the clock starts; it stops at the value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import random
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import peers
+from benchmarks.peers import FORMS, SHAPES, STORES, TOO_LARGE, Lap, Play, expected
+from benchmarks.report import Slow, Target, Worker, finish, obey, options, say, scratch, size_of, table
+
+SIZES = (100, 1000, 10_000)
+QUICK_SIZES = (100, 1000)
+ROUNDS = {100: 15, 1000: 9, 10_000: 5}
+PEER_ROUNDS = {100: 5, 1000: 3, 10_000: 2}
+TIMEOUT_S = 60.0
+"""A peer that takes longer is left out at that size, and the table says so."""
+PRUNE = 1.5
+"""A form that was so much slower than its system's best at one size is not played at the next."""
+OWN = {"rookery": ("memory", "sqlite", "sqlite power"), "bare": STORES["bare"]}
+SYNCED = ("sqlite power", "rows synced")
+"""Stores that sync each group to the disk: reported, and held to no target."""
+TURNS = (100, 200, 400)
+FOREIGN = ("openai", "litellm", "httpx", "chromadb", "onnxruntime", "textual", "numpy", "networkx", "transformers", "torch")
+"""What ``import rookery`` must not load."""
+
+
+# ------------------------------------------------------------------ rookery's side
+
+
+def prepare(shape: str, n: int, store: str) -> Play:
+    """The graph, built and checked; the play opens the log before its clock starts."""
+    from rookery import Graph, SQLiteLog, graph, loop, start, tool
+
+    @tool
+    async def inc(x: int) -> int:
+        return x + 1
+
+    @tool(inline=True)
+    def total(xs: list[int]) -> int:
+        return sum(xs)
+
+    def chain(x: int) -> int:
+        for _ in range(n):
+            x = inc(x=x)
+        return x
+
+    def fan_out(xs: list[int]) -> int:
+        return total(xs=inc.each(x=xs))
+
+    def looped(x: int) -> int:
+        return loop(inc, x=x, times=n)
+
+    whole: Graph = graph({"chain": chain, "fan-out": fan_out, "loop": looped}[shape])
+    given: dict[str, Any] = {"xs": list(range(n))} if shape == "fan-out" else {"x": 0}
+    start(whole, inputs=given)  # checks it; nothing runs before the Run is entered
+
+    async def play(folder: Path) -> Lap:
+        log = None if store == "memory" else SQLiteLog(folder / "log.db", durable="power" if store == "sqlite power" else "process")
+        begun = time.perf_counter()
+        async with start(whole, log=log, inputs=given) as run:
+            value = await run
+            done = time.perf_counter()
+        if log is not None:
+            log.close()
+        return Lap(done - begun, time.perf_counter() - begun, value)
+
+    return play
+
+
+async def history(texts: Sequence[str], folder: Path) -> float:
+    """An agent loop whose state is a list that gets one text longer each turn; gives its seconds."""
+    from rookery import SQLiteLog, graph, loop, start, tool
+
+    @tool
+    async def turn(texts_so_far: list[str]) -> list[str]:
+        return [*texts_so_far, texts[len(texts_so_far)]]
+
+    @graph
+    def agent(texts_so_far: list[str]) -> list[str]:
+        return loop(turn, texts_so_far=texts_so_far, times=len(texts))
+
+    log = SQLiteLog(folder / "log.db")
+    begun = time.perf_counter()
+    async with start(agent, log=log, texts_so_far=[]) as run:
+        value = await run
+        seconds = time.perf_counter() - begun
+    log.close()
+    if value != list(texts):
+        raise AssertionError("the history is not what was added to it")
+    return seconds
+
+
+async def lanes(naps: Sequence[Sequence[float]]) -> float:
+    """Lanes of sleeps, a call for each, that do not read one another; gives their seconds."""
+    from rookery import graph, start, tool
+
+    @tool
+    async def nap(after: int, seconds: float) -> int:
+        await asyncio.sleep(seconds)
+        return after + 1
+
+    @tool(inline=True)
+    def count(ends: list[int]) -> int:
+        return sum(ends)
+
+    @graph
+    def both() -> int:
+        ends = []
+        for lane in naps:
+            end: Any = 0
+            for seconds in lane:
+                end = nap(after=end, seconds=seconds)
+            ends.append(end)
+        return count(ends=ends)
+
+    return await _timed(start(both), sum(len(lane) for lane in naps))
+
+
+async def staged(items: Sequence[tuple[float, float]]) -> float:
+    """A map over a map: each item's second stage can start when its first is done; gives the seconds."""
+    from rookery import graph, start, tool
+
+    @tool
+    async def first(item: tuple[float, float]) -> tuple[float, float]:
+        await asyncio.sleep(item[0])
+        return item
+
+    @tool
+    async def second(item: tuple[float, float]) -> int:
+        await asyncio.sleep(item[1])
+        return 1
+
+    @tool(inline=True)
+    def count(ends: list[int]) -> int:
+        return sum(ends)
+
+    @graph
+    def two_stages(items: list[tuple[float, float]]) -> int:
+        return count(ends=second.each(item=first.each(item=items)))
+
+    return await _timed(start(two_stages, items=list(items)), len(items))
+
+
+async def _timed(prepared: Any, value: int) -> float:
+    begun = time.perf_counter()
+    async with prepared as run:
+        found = await run
+        seconds = time.perf_counter() - begun
+    if found != value:
+        raise AssertionError(f"{found} instead of {value}")
+    return seconds
+
+
+# ------------------------------------------------------------------ a contestant's process
+
+
+class Stage:
+    """Does what the orders say; keeps what it prepared until the shape or the size changes."""
+
+    def __init__(self) -> None:
+        self._plays: dict[tuple[str, str], Play] = {}
+        self._scene: tuple[str, int] = ("", 0)
+
+    def handle(self, order: dict[str, Any]) -> dict[str, Any]:
+        try:
+            with tempfile.TemporaryDirectory(dir=scratch()) as folder:
+                return self._play(order, Path(folder)) if order["do"] == "play" else _other(order, Path(folder))
+        except ModuleNotFoundError as error:
+            return {"absent": f"{error.name} is not installed"}
+
+    def _play(self, order: dict[str, Any], folder: Path) -> dict[str, Any]:
+        system, shape, n, form, store = (order[key] for key in ("system", "shape", "n", "form", "store"))
+        if self._scene != (shape, n):
+            self._plays.clear()
+            self._scene = (shape, n)
+        play = self._plays.get((form, store))
+        if play is None:
+            make = prepare(shape, n, store) if system == "rookery" else peers.prepare(system, shape, n, form, store)
+            play = self._plays[form, store] = make
+        gc.collect()
+        lap = asyncio.run(play(folder))  # type: ignore[arg-type]
+        if lap.value != expected(shape, n):
+            raise AssertionError(f"{system} gave {lap.value} for {shape} of {n}")
+        return {"value_s": lap.value_s, "closed_s": lap.closed_s, "bytes": size_of(folder)}
+
+
+def _other(order: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if order["do"] == "history":
+        texts = [secrets.token_urlsafe(768) for _ in range(order["turns"])]
+        before = _written()
+        if order["system"] == "rookery":
+            seconds = asyncio.run(history(texts, folder))
+        else:
+            seconds = asyncio.run(peers.langgraph_history(texts, folder, delta=order["form"] == "delta"))
+        after = _written()
+        payload = sum(len(text) for text in texts)
+        written = None if before is None or after is None else (after - before) / payload
+        return {"payload": payload, "bytes": size_of(folder), "ratio": size_of(folder) / payload, "written_ratio": written,
+                "us_per_turn": seconds / len(texts) * 1e6}
+    if order["do"] == "empty":
+        from rookery import SQLiteLog
+
+        SQLiteLog(folder / "log.db").close()
+        return {"bytes": size_of(folder)}
+    does: dict[str, Callable[..., Any]] = {"lanes": lanes, "staged": staged, "langgraph lanes": peers.langgraph_lanes}
+    return {"seconds": asyncio.run(does[order["do"]](order["items"]))}
+
+
+def _written() -> int | None:
+    """Bytes that this process has handed to write calls so far, the write-ahead log's included."""
+    try:
+        lines = Path("/proc/self/io").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("wchar")), None)
+
+
+# ------------------------------------------------------------------ the tournament
+
+
+class Cell:
+    """One contestant at one shape and size: how it is played, and its laps."""
+
+    def __init__(self, system: str, shape: str, n: int, form: str, store: str, rounds: int) -> None:
+        self.order = {"do": "play", "system": system, "shape": shape, "n": n, "form": form, "store": store}
+        self.system, self.shape, self.n, self.form, self.store, self.rounds = system, shape, n, form, store, rounds
+        self.laps: list[dict[str, Any]] = []
+        self.note = ""
+
+    def play(self, worker: Worker) -> None:
+        if self.note:
+            return
+        try:
+            answer = worker.ask(self.order, timeout_s=TIMEOUT_S)
+        except Slow as error:
+            self.note = str(error)
+        except ChildProcessError as error:
+            self.note = f"failed: {error}"
+        else:
+            self.note = answer.get("absent", "")
+            self.laps += [] if self.note else [answer]
+
+    def us(self, key: str = "value_s", pick: Callable[[list[float]], float] = min) -> float | None:
+        """µs a node: the best lap, or the one that ``pick`` gives."""
+        return pick([lap[key] for lap in self.laps]) / self.n * 1e6 if self.laps else None
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "system": self.system, "shape": self.shape, "n": self.n, "form": self.form, "store": self.store, "rounds": len(self.laps),
+            "us_per_node": self.us(), "median_us_per_node": self.us(pick=statistics.median), "closed_us_per_node": self.us("closed_s"),
+            "bytes": min((lap["bytes"] for lap in self.laps), default=None), "note": self.note,
+        }
+
+
+def tournament(sizes: Sequence[int], *, with_peers: bool, quick: bool, workers: dict[str, Worker]) -> list[dict[str, Any]]:
+    """All contestants at all shapes and sizes, in turn."""
+    cells: list[Cell] = []
+    for n in sizes:
+        for shape in SHAPES:
+            scene = list(_cast(shape, n, cells, with_peers=with_peers, quick=quick))
+            for turn in range(max(cell.rounds for cell in scene)):
+                for cell in scene:
+                    if turn < cell.rounds:
+                        cell.play(workers[cell.system])
+            cells += scene
+            say(f"{shape} of {n}: " + ", ".join(f"{cell.system} {cell.form} {cell.store} {cell.us() or 0:.0f}" for cell in scene))
+    return [cell.plain() for cell in cells]
+
+
+def _cast(shape: str, n: int, before: list[Cell], *, with_peers: bool, quick: bool) -> Iterator[Cell]:
+    """Who plays: ours with every store, the peers in the forms that were not far behind at the size before."""
+    most = ROUNDS.get(n, 5)
+    for system, stores in OWN.items():
+        for store in stores:
+            if store not in SYNCED:
+                yield Cell(system, shape, n, "tasks" if system == "bare" else "", store, max(3, most // 3) if quick else most)
+            elif n <= 1000:
+                yield Cell(system, shape, n, "tasks" if system == "bare" else "", store, 1 if quick else 3)
+    for system in ("langgraph", "pydantic-graph") if with_peers else ():
+        for store in STORES[system]:
+            for form in FORMS[system][shape]:
+                last = [cell for cell in before if (cell.system, cell.shape, cell.store) == (system, shape, store)]
+                last = [cell for cell in last if cell.n == max(other.n for other in last)]
+                best = min((us for cell in last if (us := cell.us()) is not None), default=None)
+                own = next((cell.us() for cell in last if cell.form == form), None)
+                large = n > TOO_LARGE.get((system, shape, form, store), n)
+                if large or (last and (own is None or (best is not None and own > PRUNE * best))):
+                    continue
+                yield Cell(system, shape, n, form, store, 1 if quick else PEER_ROUNDS.get(n, 2))
+
+
+# ------------------------------------------------------------------ bytes, overlap, import
+
+
+def bytes_of_history(turns: Sequence[int], workers: dict[str, Worker], *, with_peers: bool) -> list[dict[str, Any]]:
+    """The agent loop at several lengths, and LangGraph's."""
+    rows = []
+    for system, form in [("rookery", ""), *([("langgraph", "reducer"), ("langgraph", "delta")] if with_peers else [])]:
+        for count in turns:
+            try:
+                answer = workers[system].ask({"do": "history", "system": system, "form": form, "turns": count}, timeout_s=TIMEOUT_S)
+            except (Slow, ChildProcessError) as error:
+                answer = {"absent": str(error)}
+            rows.append({"system": system, "form": form, "turns": count, **answer})
+    return rows
+
+
+def overlap(workers: dict[str, Worker], *, rounds: int, with_peers: bool) -> dict[str, Any]:
+    """What calls that could run side by side take, over their critical path."""
+    naps = [[0.01 if (place + lane) % 2 else 0.05 for place in range(10)] for lane in range(2)]
+    draw = random.Random(64)
+    items = [(min(0.4, draw.lognormvariate(-2.6, 0.7)), min(0.4, draw.lognormvariate(-2.6, 0.7))) for _ in range(64)]
+    found: dict[str, Any] = {"rounds": rounds}
+    plan = [("lanes", "rookery", "lanes", naps, max(sum(lane) for lane in naps)), ("map", "rookery", "staged", items, max(a + b for a, b in items))]
+    if with_peers:
+        plan.append(("langgraph_lanes", "langgraph", "langgraph lanes", naps, plan[0][4]))
+    for name, system, does, given, critical in plan:
+        answers = [workers[system].ask({"do": does, "items": given}, timeout_s=TIMEOUT_S) for _ in range(rounds)]
+        seconds = [answer["seconds"] for answer in answers if "seconds" in answer]
+        if seconds:
+            found[name] = {"critical_path_s": critical, "best_s": min(seconds), "median_s": statistics.median(seconds),
+                           "over": min(seconds) / critical - 1}
+    return found
+
+
+_IMPORT = """
+import json, sys, time
+def rss():
+    try:
+        return int(open("/proc/self/statm").read().split()[1]) * __import__("resource").getpagesize()
+    except OSError:
+        return __import__("resource").getrusage(0).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+import resource, pydantic, asyncio
+before, begun = rss(), time.perf_counter()
+if sys.argv[1] == "rookery":
+    import rookery
+print(json.dumps({"s": time.perf_counter() - begun, "bytes": rss(), "loaded": [name for name in sys.argv[2:] if name in sys.modules]}))
+"""
+
+
+def imports(repeats: int) -> dict[str, Any]:
+    """``import rookery`` over ``import pydantic, asyncio``, in fresh processes, in turn: ms, MB, and what foreign it loads."""
+    found: dict[str, list[dict[str, Any]]] = {"": [], "rookery": []}
+    for turn in range(repeats + 1):
+        for what, answers in found.items():
+            run = subprocess.run([sys.executable, "-c", _IMPORT, what, *FOREIGN], capture_output=True, text=True, check=True)
+            answers += [json.loads(run.stdout)] if turn else []  # the first writes the byte code
+    middle = {what: statistics.median(answer["bytes"] for answer in answers) for what, answers in found.items()}
+    return {
+        "repeats": repeats,
+        "ms": statistics.median(answer["s"] for answer in found["rookery"]) * 1e3,
+        "best_ms": min(answer["s"] for answer in found["rookery"]) * 1e3,
+        "mb": (middle["rookery"] - middle[""]) / 1e6,
+        "foreign": sorted({name for answer in found["rookery"] for name in answer["loaded"]}),
+    }

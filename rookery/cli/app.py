@@ -1,0 +1,267 @@
+"""The commands, their arguments and their help; what they do lives in the files beside this one, imported when it is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rookery.cli.out import CODES, guarded, note, say, say_json
+
+app = typer.Typer(
+    name="rookery", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Programs whose steps are filled in by language models: run them, look at them, take them up again.", epilog=CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ProgramArg = Annotated[str, typer.Argument(metavar="PROGRAM", help="FILE.py:NAME or MODULE:NAME; only FILE.py when there is one program in it.")]
+RunArg = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, the beginning of it, or `last`.")]
+LogOpt = Annotated[Path | None, typer.Option("--log", metavar="PATH", help="The log's file. [default: ROOKERY_LOG, or .rookery/log.db]")]
+ModelOpt = Annotated[str | None, typer.Option("--model", "-m", metavar="MODEL", help="provider:NAME[@BASE_URL], or a name from the settings.")]
+LimitOpt = Annotated[str, typer.Option("--limit", metavar="CAPS", help="tokens=…,usd=…,calls=…,seconds=…")]
+SecretOpt = Annotated[list[str] | None, typer.Option("--secret", metavar="PATH=VALUE", help="A secret again; without =VALUE it is asked for.")]
+JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the value.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        from rookery import __version__
+
+        say(f"rookery {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+    pass
+
+
+# ------------------------------------------------------------------ carrying out
+
+
+@app.command()
+@guarded
+def run(
+    program: ProgramArg,
+    inputs: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]…", help="The program's inputs: JSON where it fits, else text.")] = None,
+    model: ModelOpt = None, log: LogOpt = None, limit: LimitOpt = "", as_json: JsonOpt = False, quiet: QuietOpt = False,
+    max_in_flight: Annotated[int | None, typer.Option(min=1, help="At most so many calls at a time.")] = None,
+    seed: Annotated[int, typer.Option(help="The run's seed.")] = 0,
+) -> None:
+    """Run a program; what it finishes is kept in the log, so that it can be resumed."""
+    from rookery.cli.drive import Manner, carry_out, log_path, model_of
+    from rookery.cli.load import inputs_of, limit_of, load
+    from rookery.engine.door import start
+
+    loaded = load(program)
+    graph = loaded.graph
+    values = inputs_of(graph, inputs or [])
+    name, built = model_of(model, graph)
+    manner = Manner(log_path(log), as_json, quiet)
+    options: dict[str, Any] = {"model": name, "models": {name: built} if name else None, "limit": limit_of(limit), "max_in_flight": max_in_flight}
+    carry_out(lambda: start(graph, log=manner.log, origin=loaded.origin, inputs=values, seed=seed, **options), manner, built)
+
+
+@app.command()
+@guarded
+def resume(
+    run: RunArg,
+    program: Annotated[str | None, typer.Argument(metavar="[PROGRAM]", help="Where the program is now, if it has moved.")] = None,
+    model: ModelOpt = None, log: LogOpt = None, limit: LimitOpt = "", secret: SecretOpt = None, as_json: JsonOpt = False, quiet: QuietOpt = False,
+    max_in_flight: Annotated[int | None, typer.Option(min=1, help="At most so many calls at a time.")] = None,
+) -> None:
+    """Take a run up where its log ends: what is finished stays, the rest is carried out."""
+    from rookery.cli.again import prepared, secrets_of
+    from rookery.cli.drive import Manner, carry_out, log_path
+    from rookery.cli.load import limit_of
+    from rookery.engine.door import resume as take_up
+
+    path = log_path(log)
+    again = prepared(path, run, program, model)
+    options: dict[str, Any] = {
+        "model": again.model_name, "models": {again.model_name: again.model} if again.model_name else None, "limit": limit_of(limit),
+        "max_in_flight": max_in_flight, "secrets": secrets_of(again.graph, secret or []),
+    }
+    carry_out(lambda: take_up(again.run, again.graph, log=path, **options), Manner(path, as_json, quiet), again.model)
+
+
+@app.command()
+@guarded
+def fork(
+    run: RunArg,
+    edits: Annotated[list[str], typer.Argument(metavar="VARIABLE=VALUE…", help="What is different: a call's path, or inputs.NAME.")],
+    program: Annotated[str | None, typer.Option("--program", metavar="PROGRAM", help="Where the program is now, if it has moved.")] = None,
+    model: ModelOpt = None, log: LogOpt = None, limit: LimitOpt = "", secret: SecretOpt = None,
+    new: Annotated[str | None, typer.Option("--new", metavar="ID", help="The new run's id.")] = None,
+    as_json: JsonOpt = False, quiet: QuietOpt = False,
+) -> None:
+    """Begin a new run from the values of another, some of them changed: only what depends on those runs."""
+    from rookery.cli.again import edits_of, prepared, secrets_of
+    from rookery.cli.drive import Manner, carry_out, log_path
+    from rookery.cli.load import limit_of
+    from rookery.engine.door import fork as begin
+
+    path = log_path(log)
+    again = prepared(path, run, program, model)
+    options: dict[str, Any] = {
+        "model": again.model_name, "models": {again.model_name: again.model} if again.model_name else None, "limit": limit_of(limit),
+        "secrets": secrets_of(again.graph, secret or []), "edit": edits_of(again, edits), "new": new,
+    }
+    carry_out(lambda: begin(again.run, again.graph, log=path, **options), Manner(path, as_json, quiet), again.model)
+
+
+# ------------------------------------------------------------------ looking
+
+
+@app.command()
+@guarded
+def runs(log: LogOpt = None, as_json: JsonOpt = False) -> None:
+    """List the runs of the log, newest first."""
+    from rookery.cli.drive import log_path
+    from rookery.cli.show import runs as listed
+
+    listed(log_path(log), as_json=as_json)
+
+
+@app.command()
+@guarded
+def show(
+    run: RunArg, log: LogOpt = None, as_json: JsonOpt = False,
+    events: Annotated[bool, typer.Option("--events", help="Print the events instead.")] = False,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph as a Mermaid chart instead, coloured by status.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="List every call, however many.")] = False,
+) -> None:
+    """Show a run: its calls, times, tokens, cost, value, faults and open questions."""
+    from rookery.cli.drive import log_path
+    from rookery.cli.show import show as shown
+
+    shown(log_path(log), run, as_json=as_json, events=events, mermaid=mermaid, every=every)
+
+
+@app.command()
+@guarded
+def check(program: ProgramArg, mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid chart.")] = False, as_json: JsonOpt = False) -> None:
+    """Check a program without running it: all faults at once, or a picture of its calls."""
+    from rookery.cli.load import load
+    from rookery.core import layout
+
+    graph = load(program).graph
+    picture = layout.mermaid(graph) if mermaid else layout.text(graph)
+    if as_json:
+        say_json({"program": program, "graph": graph.name, "calls": len(graph.calls), "faults": [], "picture": picture})
+    else:
+        say(picture)
+        note(f"{graph.name}: {len(graph.calls)} call{'' if len(graph.calls) == 1 else 's'}, no faults")
+
+
+@app.command()
+@guarded
+def doctor(log: LogOpt = None, as_json: JsonOpt = False) -> None:
+    """Report on Python, packages, the log, settings, keys (never their values) and models."""
+    from rookery.cli.doctor import doctor as report
+
+    report(log, as_json=as_json)
+
+
+@app.command()
+@guarded
+def models(as_json: JsonOpt = False) -> None:
+    """List the models that can be named here, and what each of them needs."""
+    from rookery.cli.doctor import models as listed
+
+    listed(as_json=as_json)
+
+
+# ------------------------------------------------------------------ steering
+
+
+@app.command()
+@guarded
+def answer(
+    run: RunArg,
+    call: Annotated[str, typer.Argument(metavar="CALL", help="The question's path, as `rookery show` has it.")],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="The answer: JSON where that fits, else text.")],
+    log: LogOpt = None, as_json: JsonOpt = False,
+) -> None:
+    """Answer a question that a run has asked."""
+    from rookery.cli.drive import log_path
+    from rookery.cli.steer import answer as give
+
+    give(log_path(log), run, call, value, as_json=as_json)
+
+
+@app.command()
+@guarded
+def edit(
+    run: RunArg,
+    variable: Annotated[str, typer.Argument(metavar="VARIABLE", help="A call's path, or inputs.NAME.")],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="The new value: JSON where that fits, else text.")],
+    log: LogOpt = None, as_json: JsonOpt = False,
+) -> None:
+    """Change a variable of a run; only what depends on it runs again."""
+    from rookery.cli.drive import log_path
+    from rookery.cli.steer import edit as change
+
+    change(log_path(log), run, variable, value, as_json=as_json)
+
+
+def _post(verb: str, run: str, place: str, log: Path | None, as_json: bool, done: str, value: Any = None) -> None:
+    from rookery.cli.drive import log_path
+    from rookery.cli.steer import post
+    from rookery.engine.log import Message
+
+    post(log_path(log), run, Message(verb, place, value, by="command line"), as_json=as_json, done=done)
+
+
+CallArg = Annotated[str, typer.Argument(metavar="[CALL]", help="One call of the run; without it the whole run.")]
+
+
+@app.command()
+@guarded
+def cancel(run: RunArg, call: CallArg = "", log: LogOpt = None, as_json: JsonOpt = False) -> None:
+    """Cancel a run, or one call of it; the run can be resumed."""
+    _post("cancel", run, call, log, as_json, f"{call or 'it'} is cancelled")
+
+
+@app.command()
+@guarded
+def pause(run: RunArg, log: LogOpt = None, as_json: JsonOpt = False) -> None:
+    """Let a run start no further calls; those in flight end."""
+    _post("pause", run, "", log, as_json, "it is paused; `rookery continue` lets it go on")
+
+
+@app.command("continue")
+@guarded
+def go_on(run: RunArg, call: CallArg = "", log: LogOpt = None, as_json: JsonOpt = False) -> None:
+    """Let a paused run, or a call at a breakpoint, go on."""
+    _post("continue", run, call, log, as_json, f"{call or 'it'} goes on")
+
+
+@app.command("break")
+@guarded
+def set_break(
+    run: RunArg,
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="A call's path, or a variable that calls read.")],
+    off: Annotated[bool, typer.Option("--off", help="Take the breakpoint away.")] = False,
+    log: LogOpt = None, as_json: JsonOpt = False,
+) -> None:
+    """Let calls at a place wait before they start, until `rookery continue RUN CALL`."""
+    _post("breakpoint", run, place, log, as_json, f"calls at {place} {'no longer wait' if off else 'wait before they start'}", not off)
+
+
+@app.command()
+@guarded
+def prune(
+    run: Annotated[list[str] | None, typer.Argument(metavar="[RUN]…", help="The runs to remove.")] = None,
+    finished: Annotated[bool, typer.Option("--finished", help="All finished runs.")] = False,
+    older_than: Annotated[float | None, typer.Option("--older-than", metavar="DAYS", min=0, help="All runs that changed last so many days ago.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    log: LogOpt = None, as_json: JsonOpt = False,
+) -> None:
+    """Remove runs, and the values that no other run refers to."""
+    from rookery.cli.again import pruned
+    from rookery.cli.drive import log_path
+
+    pruned(log_path(log), run or [], finished=finished, older_than_days=older_than, ask=not yes, as_json=as_json)

@@ -1,0 +1,331 @@
+"""Carrying a run out for the commands ``run``, ``resume`` and ``fork``: progress, questions to the person, Ctrl-C, and the result."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from rookery.cli import out
+from rookery.core.event import QuestionAsked, Spend
+from rookery.errors import ParseFailed, RookeryError, RunError, RunWaiting
+
+if TYPE_CHECKING:
+    from rookery.core.graph import Graph
+    from rookery.core.view import View
+    from rookery.engine.run import Run
+    from rookery.models.model import Model
+    from rookery.models.settings import Settings
+
+DEFAULT_LOG = Path(".rookery/log.db")
+GRACE_S = 0.4
+"""A run that waits for a person has so long to find an answer in its inbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the command was asked to work."""
+
+    log: Path
+    as_json: bool = False
+    quiet: bool = False
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person can be asked here."""
+        return not self.as_json and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def command(self, verb: str, *words: str) -> str:
+        """A command line that works on the same log."""
+        place = [] if self.log == DEFAULT_LOG or os.environ.get("ROOKERY_LOG") == str(self.log) else ["--log", str(self.log)]
+        return " ".join(["rookery", verb, *words, *(_quoted(word) for word in place)])
+
+
+@dataclass(slots=True)
+class _End:
+    """How carrying out ended."""
+
+    status: str = "stopped"
+    value: Any = None
+    error: RookeryError | None = None
+    questions: dict[str, QuestionAsked] = field(default_factory=dict)
+    held: str = ""
+    view: View | None = None
+
+
+def settings() -> Settings:
+    """The settings in force. Raises InputError, SettingMissing."""
+    from rookery.models.settings import load_settings
+
+    return load_settings()
+
+
+def log_path(given: Path | None) -> Path:
+    """The log's file: as given, else of the settings, else ``.rookery/log.db`` here."""
+    if given is not None:
+        return given
+    if not os.environ.get("ROOKERY_LOG") and not os.environ.get("ROOKERY_CONFIG") and not _has_files():
+        return DEFAULT_LOG  # without pydantic's models, so that `rookery runs` answers at once
+    return settings().log or DEFAULT_LOG
+
+
+def _has_files() -> bool:
+    home = os.environ.get("XDG_CONFIG_HOME") or (f"{os.environ['HOME']}/.config" if os.environ.get("HOME") else "")
+    return Path("rookery.toml").is_file() or (bool(home) and (Path(home) / "rookery" / "config.toml").is_file())
+
+
+def model_of(spec: str | None, graph: Graph, *, recorded: str | None = None) -> tuple[str | None, Model | None]:
+    """The name of the model of prompts that name none, and the model, built so that what is missing is said before anything runs.
+
+    ``recorded`` is the model that the run was started with. Raises ModelUnknown, SettingMissing.
+    """
+    from rookery.models.provider import model
+
+    if not spec and recorded:
+        spec = recorded
+    if not spec:
+        spec = settings().model
+    if not spec:
+        if _needs_model(graph):
+            model(None)  # raises, with what to do
+        return None, None
+    return spec, model(spec)
+
+
+def _needs_model(graph: Graph) -> bool:
+    from rookery.core.graph import Graph as GraphType
+
+    for call in graph.call_list:
+        inner = call.function
+        if isinstance(inner, GraphType) and _needs_model(inner):
+            return True
+        if getattr(inner, "kind", "") == "prompt" and call.policy.model is None:
+            return True
+    return False
+
+
+def carry_out(make: Callable[[], Run], manner: Manner, model: Model | None = None) -> None:
+    """Carry a run out to its end and print it; exits with the code of how it ended."""
+    started = time.monotonic()
+    runs: list[Run] = []
+    try:
+        end = asyncio.run(_to_end(make, manner, model, runs))
+    except KeyboardInterrupt:
+        end = _End("interrupted", view=runs[0].view if runs else None)
+    _report(end, manner, runs[0] if runs else None, time.monotonic() - started)
+
+
+async def _to_end(make: Callable[[], Run], manner: Manner, model: Model | None, runs: list[Run]) -> _End:
+    from rookery.tui.progress import Progress
+
+    end = _End()
+    run = make()
+    runs.append(run)
+    try:
+        async with run, Progress(run, quiet=manner.quiet or manner.as_json) as progress:
+            if manner.is_interactive:
+                asker = asyncio.create_task(_Asker(run, progress).ask_all())
+                try:
+                    await _ended(run, asker)
+                finally:
+                    asker.cancel()
+                    await asyncio.wait([asker])
+            else:
+                await _ended(run, None)
+            if run.done:
+                end.value, end.status = await run, "finished"
+            else:
+                from rookery.tui.progress import waits_for
+
+                end.status, end.questions, end.held = "waiting", dict(run.view.questions), waits_for(run.view)
+    except RookeryError as error:
+        end.status, end.error = "failed", error
+    finally:
+        end.view = run.view
+        if model is not None:
+            await model.aclose()
+    return end
+
+
+async def _ended(run: Run, asker: asyncio.Task[None] | None) -> None:
+    """Wait until the run has ended or, where nobody can be asked, waits for a person."""
+    while await run.until_waiting():
+        if asker is not None and not asker.done():
+            await asyncio.sleep(0.1)
+            continue
+        deadline = time.monotonic() + GRACE_S
+        while run.is_waiting and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        if run.is_waiting:
+            return
+
+
+class _Asker:
+    """Asks a run's questions on the terminal, one after the other, while the rest of the run goes on."""
+
+    def __init__(self, run: Run, progress: Any) -> None:
+        self.run = run
+        self.progress = progress
+
+    async def ask_all(self) -> None:
+        """Ask each question as it comes; ends with the run, or when the person closes the input."""
+        async for event in self.run:
+            if isinstance(event, QuestionAsked) and event.call in self.run.state.questions:
+                self.progress.pause()
+                try:
+                    if not await self._ask(event):
+                        return
+                finally:
+                    self.progress.resume()
+
+    async def _ask(self, event: QuestionAsked) -> bool:
+        out.note(f"\n{event.call} asks: {event.question}")
+        if event.show:
+            from rookery.core.value import plain
+
+            out.note(_indented(plainly(plain(event.show, self.run.state.get))))
+        while event.call in self.run.state.questions:
+            sys.stderr.write(f"  your answer ({expected(event.schema)}): ")
+            sys.stderr.flush()
+            line = await _line_or(lambda: event.call not in self.run.state.questions)
+            if line is None:
+                return event.call not in self.run.state.questions
+            if self._given(event.call, line):
+                await asyncio.sleep(0.05)  # the answer is committed in the next turn of the loop
+        return True
+
+    def _given(self, call: str, line: str) -> bool:
+        from rookery.cli.load import value_of
+
+        try:
+            self.run.answer(call, value_of(line, self.run.state.questions[call].codec.type), by="terminal")
+        except (ParseFailed, RunError) as error:
+            out.note(f"  {error.reason}")
+            return False
+        return True
+
+
+async def _line_or(is_over: Callable[[], bool]) -> str | None:
+    """A line from the terminal; None when the input is closed, or when ``is_over`` comes true first."""
+    loop = asyncio.get_running_loop()
+    got: asyncio.Future[bytes] = loop.create_future()
+    descriptor = sys.stdin.fileno()
+    try:
+        loop.add_reader(descriptor, lambda: got.done() or got.set_result(os.read(descriptor, 65536)))
+    except NotImplementedError:  # no readers of terminals on this system's event loop
+        return (await asyncio.to_thread(sys.stdin.readline)).rstrip("\n") or None
+    try:
+        while not got.done() and not is_over():
+            await asyncio.wait([got], timeout=0.2)
+    finally:
+        loop.remove_reader(descriptor)
+    if not got.done():
+        out.note("(answered elsewhere)")
+        return None
+    data = got.result()
+    return data.decode(errors="replace").rstrip("\r\n") if data else None
+
+
+# ------------------------------------------------------------------ the result
+
+
+def _report(end: _End, manner: Manner, run: Run | None, seconds: float) -> None:
+    from rookery.tui.progress import totals
+
+    name = run.id if run is not None else ""
+    facts = _facts(end, manner, name, seconds)
+    has_begun = end.view is not None and end.view.events > 0
+    resume = f"resume it with: {manner.command('resume', name)}" if has_begun else ""
+    if end.error is not None:
+        out.fail(end.error, as_json=manner.as_json, more=facts, after=resume)
+    if end.status == "finished":
+        if manner.as_json:
+            from rookery.core.types import show
+
+            out.say_json({**facts, "value": json.loads(show(end.value))})
+        else:
+            assert end.view is not None
+            if not manner.quiet:
+                out.note(f"{name} finished: {totals(end.view, seconds)}")
+            out.say(plainly(end.value))
+        return
+    if end.status == "waiting":
+        _report_waiting(end, manner, name, facts)
+    if manner.as_json:
+        out.say_json(facts)
+    else:
+        out.note(f"interrupted{'; what is finished is kept; ' + resume if resume else ''}")
+    raise typer.Exit(out.INTERRUPTED)
+
+
+def _report_waiting(end: _End, manner: Manner, name: str, facts: dict[str, Any]) -> None:
+    lines = [f"run {name} waits for a person" + (f" ({end.held})" if not end.questions else "")]
+    for call, question in end.questions.items():
+        lines.append(f"  {call}: {question.question} ({expected(question.schema)})")
+        lines.append(f"    {manner.command('answer', name, _quoted(call), 'VALUE')}")
+    if not end.questions:
+        lines.append(f"    {manner.command('continue', name)}")
+    lines.append(f"  then: {manner.command('resume', name)}")
+    if manner.as_json:
+        facts["questions"] = [{"call": call, "question": asked.question, "schema": asked.schema} for call, asked in end.questions.items()]
+        error = RunWaiting(lines[0], run=name, questions=list(end.questions), hint=manner.command("resume", name))
+        out.say_json(out.error_data(error, **facts))
+    else:
+        out.note("\n".join(lines))
+    raise typer.Exit(out.WAITING)
+
+
+def _facts(end: _End, manner: Manner, name: str, seconds: float) -> dict[str, Any]:
+    spend = end.view.spend if end.view is not None else Spend()
+    return {"run": name, "status": end.status, "seconds": round(seconds, 3), **spend_data(spend), "log": str(manner.log)}
+
+
+def spend_data(spend: Spend) -> dict[str, Any]:
+    """What was used, as plain data."""
+    return {
+        "requests": spend.calls, "prompt_tokens": spend.prompt_tokens, "completion_tokens": spend.completion_tokens,
+        "cached_tokens": spend.cached_tokens, "cost_usd": spend.cost_usd,
+    }
+
+
+def expected(schema: dict[str, Any]) -> str:
+    """What a JSON Schema asks for, in a few words."""
+    if "enum" in schema:
+        return " or ".join(str(option) for option in schema["enum"])
+    if "const" in schema:
+        return str(schema["const"])
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(expected(option) for option in schema["anyOf"]))
+    names = {"boolean": "yes or no", "string": "text", "integer": "a whole number", "number": "a number", "null": "null"}
+    kind = str(schema.get("type", ""))
+    return names.get(kind, f"JSON: {kind}" if kind else "JSON")
+
+
+def plainly(value: Any) -> str:
+    """A value for people: text as it is, other data as indented JSON."""
+    if isinstance(value, str):
+        return value
+    from rookery.core.types import show
+
+    data = json.loads(show(value))
+    return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, indent=2)
+
+
+def _indented(text: str) -> str:
+    lines = text.splitlines()
+    shown = lines[:20] + ([f"… {len(lines) - 20} more lines"] if len(lines) > 20 else [])
+    return "\n".join(f"  │ {line}" for line in shown)
+
+
+def _quoted(word: str) -> str:
+    import shlex
+
+    return shlex.quote(word)

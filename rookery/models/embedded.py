@@ -1,0 +1,288 @@
+"""The embedded model: a small decoder that rookery ships, trained for a few skills, with no key, network or server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rookery.errors import CapabilityMissing, ContextOverflow, ModelUnknown, RequestRefused, SkillMissing
+from rookery.models.model import Capabilities, Chunk, Request, Sampling, Stop, TokenLogprob, Usage
+from rookery.models.skills import SKILLS, Skill, canonical
+from rookery.models.tokenizer import PieceTokenizer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rookery.models.llama import LlamaModel, LlamaWeights
+
+WEIGHTS = Path(__file__).parent / "weights"
+CONTEXT_TOKENS = 256
+SLICE_TOKENS = 8
+"""So many tokens are computed in one go in the worker thread; then the next reply has its turn."""
+CACHED_PROMPTS = 64
+ALTERNATIVE = 'take a general model for anything else: model="openai:NAME", or "openai:NAME@http://HOST/v1" for a server of your own'
+
+
+class EmbeddedModel:
+    """Answers the prompts of its skills, token by token, computed by its weights alone; refuses all others.
+
+    Only the last user message is read; it must be one of the skills' prompts (:mod:`rookery.models.skills`), with white space
+    around it as you like. Without a temperature the reply is the likeliest text (0), without ``max_tokens`` it may fill the
+    window. Log-probabilities are natural ones of the model's own distribution, whatever the temperature. Completion tokens
+    include the token that ends the reply. Equal requests with equal seeds (and ``sample``) give equal text; a temperature
+    above 0 without a seed draws anew each time. Replies take turns in one worker thread, so the event loop stays free.
+
+    :param name: which model; an empty name is ``game24``.
+    :param cached_prompts: how many prompts' keys and values are kept, so that the same prompt is not computed twice.
+    :raises ModelUnknown: there is no such embedded model, or (at the first request) its files are damaged.
+    """
+
+    def __init__(self, name: str = "game24", *, cached_prompts: int = CACHED_PROMPTS) -> None:
+        name = name or "game24"
+        if name not in SKILLS:
+            raise ModelUnknown(f"there is no embedded model {name!r}", model=f"embedded:{name}",
+                               hint=f"there is {', '.join(f'embedded:{known}' for known in SKILLS)}")
+        self._folder = WEIGHTS / name
+        self._skills = SKILLS[name]
+        self._cached_prompts = cached_prompts
+        self._prompts: _Prompts | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._capabilities = Capabilities(
+            name=f"embedded:{name}", context_tokens=CONTEXT_TOKENS, max_output_tokens=CONTEXT_TOKENS, is_local=True, logprobs=True,
+            token_level=True, exact_token_count=True, max_in_flight=4, skills=tuple(skill.name for skill in self._skills),
+            price_usd=(0.0, 0.0), origin="trained",
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Local, free, with log-probabilities and a TokenModel; only the skills named here."""
+        return self._capabilities
+
+    def token_model(self) -> LlamaModel:
+        """A fresh sequence over the same weights, for decoding token by token (a TokenModel)."""
+        from rookery.models.llama import LlamaModel
+
+        return LlamaModel(_weights(self._folder), _tokenizer(self._folder))
+
+    async def count_tokens(self, request: Request) -> int:
+        """Exactly how many tokens the prompt has.
+
+        :raises SkillMissing: it is no prompt of a skill, or has text or numbers outside the vocabulary.
+        """
+        return len(self._encode(request))
+
+    async def aclose(self) -> None:
+        """Let go of the worker thread and the cache; the next request starts them again."""
+        pool, self._pool, self._prompts = self._pool, None, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def stream(self, request: Request) -> AsyncIterator[Chunk]:
+        """The reply, one chunk a token; closing the iterator stops it within a few tokens.
+
+        :raises SkillMissing: the prompt is none of the skills'.
+        :raises ContextOverflow: the prompt fills the window.
+        :raises CapabilityMissing: tools or a schema are asked for.
+        :raises RequestRefused: a sampling value is out of range.
+        """
+        ids = self._encode(request)
+        self._check(request, len(ids))
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, "rookery-embedded")
+        if self._prompts is None:
+            self._prompts = _Prompts(self._folder, self._cached_prompts)
+        reply = _Reply(self._prompts, ids, request.sampling, request.sample)
+        loop = asyncio.get_running_loop()
+        while not reply.done:
+            for chunk in await loop.run_in_executor(self._pool, reply.advance, SLICE_TOKENS):
+                yield chunk
+
+    def _encode(self, request: Request) -> list[int]:
+        texts = [message.text for message in request.messages if message.role == "user"]
+        prompt = canonical(texts[-1], self._skills) if texts else None
+        if prompt is None:
+            raise SkillMissing("the embedded model has not learned to answer this prompt", model=self._capabilities.name,
+                               hint=f"its skills are {_listed(self._skills)}; {ALTERNATIVE}")
+        try:
+            return _tokenizer(self._folder).encode(prompt)
+        except SkillMissing as error:
+            raise SkillMissing(error.reason, model=self._capabilities.name, hint=f"{error.hint}; {ALTERNATIVE}") from None
+
+    def _check(self, request: Request, prompt_tokens: int) -> None:
+        name, sampling = self._capabilities.name, request.sampling
+        if request.tools or request.schema is not None:
+            raise CapabilityMissing("the embedded model takes neither tools nor a schema", model=name,
+                                    hint="ask for plain text or lines, or " + ALTERNATIVE)
+        if prompt_tokens >= CONTEXT_TOKENS:
+            raise ContextOverflow(f"a prompt of {prompt_tokens} tokens leaves no room in the window of {CONTEXT_TOKENS}",
+                                  model=name, hint="shorten the prompt")
+        for field, value, low, high in (("temperature", sampling.temperature, 0.0, 100.0), ("top_p", sampling.top_p, 0.0, 1.0),
+                                        ("max_tokens", sampling.max_tokens, 1, None), ("logprobs", sampling.logprobs, 0, None),
+                                        ("seed", sampling.seed, 0, None)):
+            if value is not None and (not value >= low or (high is not None and value > high)):
+                bounds = f"at least {low}" if high is None else f"between {low} and {high}"
+                raise RequestRefused(f"{field} is {value}; it must be {bounds}", model=name)
+
+
+def _listed(skills: tuple[Skill, ...]) -> str:
+    return ", ".join(f"{skill.name} ({skill.opening.splitlines()[0]!r} …)" for skill in skills)
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(folder: Path) -> PieceTokenizer:
+    return PieceTokenizer.load(folder / "tokenizer.json")
+
+
+@lru_cache(maxsize=4)
+def _weights(folder: Path) -> LlamaWeights:
+    from rookery.models.llama import LlamaWeights
+
+    return LlamaWeights.load(folder / "model.safetensors")
+
+
+class _Prompts:
+    """The keys and values of recent prompts. Used by the worker thread only.
+
+    A prompt is computed in two parts, its instruction (one token) and the rest, and reused as a whole or up to the
+    instruction: so a reply is the same to the last bit, whatever was asked before.
+    """
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self._folder = folder
+        self._size = size
+        self._known: OrderedDict[tuple[int, ...], tuple[LlamaModel, NDArray[np.float32]]] = OrderedDict()
+
+    @property
+    def tokenizer(self) -> PieceTokenizer:
+        return _tokenizer(self._folder)
+
+    def start(self, ids: list[int]) -> tuple[LlamaModel, NDArray[np.float32], int]:
+        """A sequence that has read the prompt, the logits (V,) after it, and how many tokens came from the cache."""
+        whole, opening = tuple(ids), tuple(ids[:1])
+        cached = len(whole) if whole in self._known else 1 if opening in self._known else 0
+        if whole not in self._known:
+            if not cached:
+                self._keep(opening, self._fresh())
+            sequence = self._known[opening][0].fork(1)
+            self._known.move_to_end(opening)
+            self._keep(whole, sequence, tail=ids[1:])
+        self._known.move_to_end(whole)
+        sequence, logits = self._known[whole]
+        if len(self._known) > self._size:
+            self._known.popitem(last=False)
+        return sequence.fork(1), logits, cached
+
+    def _fresh(self) -> LlamaModel:
+        from rookery.models.llama import LlamaModel
+
+        return LlamaModel(_weights(self._folder), self.tokenizer)
+
+    def _keep(self, key: tuple[int, ...], sequence: LlamaModel, *, tail: list[int] | None = None) -> None:
+        self._known[key] = sequence, sequence.eval(tail if tail is not None else key)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A token's text that is held back while it may be the beginning of a stop string."""
+
+    text: str
+    score: TokenLogprob | None
+
+
+class _Reply:
+    """One reply in the making; advances in slices, in the worker thread."""
+
+    def __init__(self, prompts: _Prompts, ids: list[int], sampling: Sampling, sample: int) -> None:
+        self.done = False
+        self._prompts = prompts
+        self._ids = ids
+        self._sampling = sampling
+        self._sample = sample
+        self._room = min(sampling.max_tokens or CONTEXT_TOKENS, CONTEXT_TOKENS - len(ids))
+        self._written = 0
+        self._held: list[_Piece] = []
+        self._sequence: LlamaModel | None = None
+
+    def advance(self, count: int) -> list[Chunk]:
+        """The chunks of at most ``count`` more tokens; the last one of the reply has stop and usage."""
+        if self._sequence is None:
+            self._begin()
+        chunks: list[Chunk] = []
+        for _ in range(count):
+            stop = self._step(chunks)
+            if stop is not None:
+                usage = Usage(len(self._ids), self._written, self._cached, 0.0)
+                chunks += [*self._release(), Chunk(stop=stop, usage=usage)]
+                self.done = True
+                break
+        return chunks
+
+    def _begin(self) -> None:
+        import numpy as np
+
+        self._sequence, self._logits, self._cached = self._prompts.start(self._ids)
+        seed = self._sampling.seed
+        self._random = np.random.default_rng(None if seed is None else [seed, self._sample])
+
+    def _step(self, chunks: list[Chunk]) -> Stop | None:
+        from rookery.models.llama import draw
+
+        assert self._sequence is not None
+        sampling, vocabulary = self._sampling, self._prompts.tokenizer
+        token = draw(self._logits, sampling.temperature or 0.0, 1.0 if sampling.top_p is None else sampling.top_p, self._random)
+        self._written += 1
+        if token in vocabulary.end:
+            return "end"
+        text = vocabulary.decode([token])
+        self._held.append(_Piece(text, None if sampling.logprobs is None else self._score(token, sampling.logprobs)))
+        if self._cut_at_stop():
+            return "stop"
+        chunks += self._release_safe()
+        if self._written >= self._room:
+            return "length"
+        self._logits = self._sequence.eval([token])[0]
+        return None
+
+    def _score(self, token: int, count: int) -> TokenLogprob:
+        from rookery.models.llama import log_softmax
+
+        scores = log_softmax(self._logits)
+        best = (-scores).argsort(kind="stable")[:count]
+        decode = self._prompts.tokenizer.decode
+        return TokenLogprob(decode([token]), float(scores[token]), tuple((decode([int(i)]), float(scores[i])) for i in best))
+
+    def _cut_at_stop(self) -> bool:
+        """Whether the held text has a stop string; if so only what stands before the first one stays."""
+        text = "".join(piece.text for piece in self._held)
+        found = [at for stop in self._sampling.stop if stop and (at := text.find(stop)) >= 0]
+        if not found:
+            return False
+        left, kept = min(found), []
+        for piece in self._held:
+            part = piece.text[:left]
+            if part:
+                score = piece.score and TokenLogprob(part, piece.score.logprob, piece.score.top)
+                kept.append(_Piece(part, score))
+            left -= len(part)
+        self._held = kept
+        return True
+
+    def _release_safe(self) -> list[Chunk]:
+        """The held tokens, unless their text ends with what may become a stop string."""
+        text = "".join(piece.text for piece in self._held)
+        for stop in self._sampling.stop:
+            if any(text.endswith(stop[:size]) for size in range(1, len(stop))):
+                return []
+        return self._release()
+
+    def _release(self) -> list[Chunk]:
+        chunks = [Chunk(piece.text, () if piece.score is None else (piece.score,)) for piece in self._held if piece.text]
+        self._held = []
+        return chunks
