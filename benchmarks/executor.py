@@ -6,6 +6,7 @@ median is printed too). Graphs are built, checked and compiled, and stores opene
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import json
@@ -17,12 +18,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from benchmarks import peers
 from benchmarks.peers import FORMS, SHAPES, STORES, TOO_LARGE, Lap, Play, expected
-from benchmarks.report import Slow, Target, Worker, finish, obey, options, say, scratch, size_of, table
+from benchmarks.report import Cell, Slow, Target, Worker, finish, obey, options, say, scratch, size_of, table
 
 SIZES = (100, 1000, 10_000)
 QUICK_SIZES = (100, 1000)
@@ -234,40 +236,6 @@ def _written() -> int | None:
 # ------------------------------------------------------------------ the tournament
 
 
-class Cell:
-    """One contestant at one shape and size: how it is played, and its laps."""
-
-    def __init__(self, system: str, shape: str, n: int, form: str, store: str, rounds: int) -> None:
-        self.order = {"do": "play", "system": system, "shape": shape, "n": n, "form": form, "store": store}
-        self.system, self.shape, self.n, self.form, self.store, self.rounds = system, shape, n, form, store, rounds
-        self.laps: list[dict[str, Any]] = []
-        self.note = ""
-
-    def play(self, worker: Worker) -> None:
-        if self.note:
-            return
-        try:
-            answer = worker.ask(self.order, timeout_s=TIMEOUT_S)
-        except Slow as error:
-            self.note = str(error)
-        except ChildProcessError as error:
-            self.note = f"failed: {error}"
-        else:
-            self.note = answer.get("absent", "")
-            self.laps += [] if self.note else [answer]
-
-    def us(self, key: str = "value_s", pick: Callable[[list[float]], float] = min) -> float | None:
-        """µs a node: the best lap, or the one that ``pick`` gives."""
-        return pick([lap[key] for lap in self.laps]) / self.n * 1e6 if self.laps else None
-
-    def plain(self) -> dict[str, Any]:
-        return {
-            "system": self.system, "shape": self.shape, "n": self.n, "form": self.form, "store": self.store, "rounds": len(self.laps),
-            "us_per_node": self.us(), "median_us_per_node": self.us(pick=statistics.median), "closed_us_per_node": self.us("closed_s"),
-            "bytes": min((lap["bytes"] for lap in self.laps), default=None), "note": self.note,
-        }
-
-
 def tournament(sizes: Sequence[int], *, with_peers: bool, quick: bool, workers: dict[str, Worker]) -> list[dict[str, Any]]:
     """All contestants at all shapes and sizes, in turn."""
     cells: list[Cell] = []
@@ -277,7 +245,7 @@ def tournament(sizes: Sequence[int], *, with_peers: bool, quick: bool, workers: 
             for turn in range(max(cell.rounds for cell in scene)):
                 for cell in scene:
                     if turn < cell.rounds:
-                        cell.play(workers[cell.system])
+                        cell.play(workers[cell.system], timeout_s=TIMEOUT_S)
             cells += scene
             say(f"{shape} of {n}: " + ", ".join(f"{cell.system} {cell.form} {cell.store} {cell.us() or 0:.0f}" for cell in scene))
     return [cell.plain() for cell in cells]
@@ -369,3 +337,148 @@ def imports(repeats: int) -> dict[str, Any]:
         "mb": (middle["rookery"] - middle[""]) / 1e6,
         "foreign": sorted({name for answer in found["rookery"] for name in answer["loaded"]}),
     }
+
+
+# ------------------------------------------------------------------ targets
+
+
+class Figures:
+    """The laps by contestant, shape and size."""
+
+    def __init__(self, cells: Sequence[dict[str, Any]]) -> None:
+        self._cells = cells
+        self.sizes = sorted({cell["n"] for cell in cells})
+
+    def us(self, systems: Sequence[str], stores: Sequence[str], shape: str, n: int, key: str = "us_per_node") -> float | None:
+        """The fastest of these systems, in its fastest form."""
+        cells = [cell for cell in self._cells if (cell["shape"], cell["n"]) == (shape, n)]
+        found = [cell[key] for cell in cells if cell["system"] in systems and cell["store"] in stores]
+        return min((us for us in found if us is not None), default=None)
+
+    def over(self, a: str, b: str, shape: str, n: int, key: str = "us_per_node") -> float | None:
+        """How many times as long rookery takes with store ``a`` as bare asyncio with store ``b``."""
+        return _over(self.us(["rookery"], [a], shape, n, key), self.us(["bare"], [b], shape, n, key))
+
+    def bytes(self, shape: str, n: int) -> int | None:
+        return next((cell["bytes"] for cell in self._cells
+                     if (cell["system"], cell["store"], cell["shape"], cell["n"]) == ("rookery", "sqlite", shape, n)), None)
+
+
+def _over(a: float | None, b: float | None) -> float | None:
+    return a / b if a is not None and b is not None else None
+
+
+def flatness(figures: Figures, system: str, store: str, shape: str) -> float | None:
+    """A node's cost at the largest size over the least at a smaller one."""
+    costs = [figures.us([system], [store], shape, n) for n in figures.sizes]
+    known = [cost for cost in costs if cost is not None]
+    return known[-1] / min(known[:-1]) if len(known) > 1 and len(known) == len(costs) else None
+
+
+def ratios(figures: Figures) -> list[dict[str, Any]]:
+    """The ratios that the targets are about, a row for each shape and size; None where nobody ran."""
+    rows = []
+    for shape in SHAPES:
+        for n in figures.sizes:
+            memory, durable = (figures.us(["rookery"], [store], shape, n) for store in ("memory", "sqlite"))
+            rows.append({
+                "shape": shape, "n": n,
+                "memory_over_bare": figures.over("memory", "none", shape, n),
+                "memory_over_bare_medians": figures.over("memory", "none", shape, n, "median_us_per_node"),
+                "fastest_peer_over_memory": _over(figures.us(["langgraph", "pydantic-graph"], ["none"], shape, n), memory),
+                "langgraph_memory_saver_over_memory": _over(figures.us(["langgraph"], ["memory"], shape, n), memory),
+                "durable_over_bare_rows": figures.over("sqlite", "rows", shape, n),
+                "durable_over_bare_rows_medians": figures.over("sqlite", "rows", shape, n, "median_us_per_node"),
+                "durable_over_bare_rows_until_closed": figures.over("sqlite", "rows", shape, n, "closed_us_per_node"),
+                "langgraph_durable_over_durable": _over(figures.us(["langgraph"], ["sqlite sync", "sqlite async"], shape, n), durable),
+                "power_over_bare_rows_synced": figures.over("sqlite power", "rows synced", shape, n),
+            })
+    return rows
+
+
+def targets(data: dict[str, Any]) -> list[Target]:
+    """Every promise about speed and memory, with its figure from what was measured."""
+    figures = Figures(data["cells"])
+    found: list[Target] = []
+    for row in data["ratios"]:
+        shape, n = row["shape"], row["n"]
+        found.append(Target(f"{shape} of {n} in memory over bare asyncio", row["memory_over_bare"], 6, "×"))
+        found.append(Target(f"{shape} of {n} durable over bare asyncio with a row a node", row["durable_over_bare_rows"], 3, "×"))
+        for key, bound, text in (("fastest_peer_over_memory", 5, "fastest peer over rookery in memory"),
+                                 ("langgraph_durable_over_durable", 12, "LangGraph durable over rookery durable")):
+            if row[key] is not None or n <= 1000:  # larger ones where the peer got through them
+                found.append(Target(f"{shape} of {n}, {text}", row[key], bound, "×", at_least=True))
+        if n >= 1000:
+            size = figures.bytes(shape, n)
+            found.append(Target(f"{shape} of {n}, log a call", None if size is None else (size - data["empty_log_bytes"]) / n, 300, " bytes"))
+    for shape in SHAPES if len(figures.sizes) > 1 else ():
+        text = f"{shape} in memory, a node at {figures.sizes[-1]} over the cheapest at a smaller size"
+        found.append(Target(text, flatness(figures, "rookery", "memory", shape), 1.3, "×"))
+    own = [row for row in data["history"] if row["system"] == "rookery" and "ratio" in row]
+    found.append(Target(f"log of {data['turns'][-1]} turns of 1 KB over their payload", own[-1]["ratio"] if own else None, 1.5, "×"))
+    slopes = [(b["bytes"] - a["bytes"]) / (b["turns"] - a["turns"]) for a, b in pairwise(own)]
+    growth = slopes[-1] / slopes[0] if len(slopes) > 1 and slopes[0] else None
+    found.append(Target("bytes that one more turn adds, the last turns over the first", growth, 1.1, "×"))
+    for name, text in (("lanes", "two lanes of sleeps"), ("map", "map of 64 in two stages")):
+        over = data["overlap"].get(name, {}).get("over")
+        found.append(Target(f"{text} over their critical path", None if over is None else over * 100, 5, " %"))
+    found.append(Target("import rookery", data["import"]["ms"], 40, " ms"))
+    found.append(Target("memory of import rookery", data["import"]["mb"], 10, " MB"))
+    found.append(Target("providers and other heavy packages that it loads", len(data["import"]["foreign"]), 0))
+    return found
+
+
+def lines(data: dict[str, Any]) -> Iterator[str]:
+    """The figures as tables."""
+    yield "\nµs a node (best round, median round, until closed)"
+    columns = ("system", "form", "store", "shape", "n", "us_per_node", "median_us_per_node", "closed_us_per_node", "bytes", "rounds", "note")
+    yield from table(columns, ([cell[column] for column in columns] for cell in data["cells"]))
+    yield "\nratios"
+    names = [name for name in data["ratios"][0] if name not in ("shape", "n")]
+    yield from table(["", *(f"{row['shape']} {row['n']}" for row in data["ratios"])], ([name, *(row[name] for row in data["ratios"])] for name in names))
+    yield "\nflatness: " + json.dumps(data["flatness"])
+    yield "\nan agent loop of 1 KB a turn (file after closing, and all writes, over the payload)"
+    columns = ("system", "form", "turns", "ratio", "written_ratio", "us_per_turn")
+    yield from table(columns, ([row.get(column) for column in columns] for row in data["history"]))
+    yield "\noverlap: " + json.dumps(data["overlap"])
+    yield "import: " + json.dumps(data["import"])
+
+
+def measure(*, sizes: Sequence[int], turns: Sequence[int], with_peers: bool, quick: bool) -> dict[str, Any]:
+    """Everything, in processes of their own."""
+    workers = {system: Worker("benchmarks.executor", "--worker", system) for system in ("rookery", *FORMS)}
+    try:
+        data: dict[str, Any] = {
+            "sizes": sizes, "turns": turns, "cells": tournament(sizes, with_peers=with_peers, quick=quick, workers=workers),
+            "empty_log_bytes": workers["rookery"].ask({"do": "empty"}, timeout_s=TIMEOUT_S)["bytes"],
+            "history": bytes_of_history(turns, workers, with_peers=with_peers),
+            "overlap": overlap(workers, rounds=2 if quick else 7, with_peers=with_peers),
+        }
+    finally:
+        for worker in workers.values():
+            worker.close()
+    figures = Figures(data["cells"])
+    data["ratios"] = ratios(figures)
+    both = (("rookery", "memory"), ("bare", "none"))
+    data["flatness"] = {f"{shape}, {system}": flatness(figures, system, store, shape) for shape in SHAPES for system, store in both}
+    data["import"] = imports(5 if quick else 15)
+    return data
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    chosen = options(
+        __doc__, argv, worker={"default": "", "help": argparse.SUPPRESS},
+        no_peers={"action": "store_true", "help": "leave LangGraph and pydantic-graph out"},
+        sizes={"default": "", "help": "sizes instead of 100,1000,10000"},
+    )
+    if chosen.worker:
+        obey(Stage().handle)
+        return 0
+    sizes = [int(size) for size in chosen.sizes.split(",")] if chosen.sizes else QUICK_SIZES if chosen.quick else SIZES
+    turns = TURNS if max(sizes) >= 100 else (5, 10, 20)
+    data = measure(sizes=sizes, turns=turns, with_peers=not chosen.no_peers, quick=chosen.quick)
+    return finish("executor", data, targets(data), list(lines(data)), chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

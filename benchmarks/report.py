@@ -8,6 +8,7 @@ import os
 import platform
 import select
 import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -212,3 +213,37 @@ def obey(handle: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     for line in sys.stdin:
         answers.write(json.dumps(handle(json.loads(line))) + "\n")
         answers.flush()
+
+
+class Cell:
+    """One contestant at one shape and size: how it is played, and its laps."""
+
+    def __init__(self, system: str, shape: str, n: int, form: str, store: str, rounds: int) -> None:
+        self.order = {"do": "play", "system": system, "shape": shape, "n": n, "form": form, "store": store}
+        self.system, self.shape, self.n, self.form, self.store, self.rounds = system, shape, n, form, store, rounds
+        self.laps: list[dict[str, Any]] = []
+        self.note = ""
+
+    def play(self, worker: Worker, *, timeout_s: float) -> None:
+        if self.note:
+            return
+        try:
+            answer = worker.ask(self.order, timeout_s=timeout_s)
+        except Slow as error:
+            self.note = str(error)
+        except ChildProcessError as error:
+            self.note = f"failed: {error}"
+        else:
+            self.note = answer.get("absent", "")
+            self.laps += [] if self.note else [answer]
+
+    def us(self, key: str = "value_s", pick: Callable[[list[float]], float] = min) -> float | None:
+        """µs a node: the best lap, or the one that ``pick`` gives."""
+        return pick([lap[key] for lap in self.laps]) / self.n * 1e6 if self.laps else None
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "system": self.system, "shape": self.shape, "n": self.n, "form": self.form, "store": self.store, "rounds": len(self.laps),
+            "us_per_node": self.us(), "median_us_per_node": self.us(pick=statistics.median), "closed_us_per_node": self.us("closed_s"),
+            "bytes": min((lap["bytes"] for lap in self.laps), default=None), "note": self.note,
+        }

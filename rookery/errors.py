@@ -12,6 +12,7 @@ RookeryError
 │   └── ParseFailed            a model's text is not a value of the type asked for
 ├── ModelError                 a model could not answer
 │   ├── ModelUnknown           the name names no model that can be built here
+│   ├── SettingWrong           a setting is not what it should be
 │   ├── SettingMissing         a key, address or package is not set
 │   ├── ModelUnreachable       nobody answers at the address              (retryable)
 │   ├── ModelBusy              the server asks to come back later          (retryable)
@@ -23,6 +24,7 @@ RookeryError
 │   ├── ContextOverflow        prompt and answer do not fit the window
 │   ├── CapabilityMissing      the model cannot do what was asked of it
 │   ├── SkillMissing           the embedded model has not learned this
+│   ├── CassetteDamaged        the cassette cannot be read, or a newer rookery recorded it
 │   └── CassetteMiss           no recorded answer for this request
 ├── CallError                  a call of a graph ended without a value
 │   ├── CallFailed             after all its attempts
@@ -88,13 +90,13 @@ class GraphInvalid(GraphError, ExceptionGroup):
     faults: tuple[GraphFault, ...]
 
     def __new__(cls, name: str, faults: Sequence[GraphFault]) -> GraphInvalid:
-        self = super().__new__(cls, f"graph {name}: {len(faults)} fault(s)", list(faults))
+        lines = "\n".join(f"  {fault.path}: {fault.fault}" + (f"\n    → {fault.hint}" if fault.hint else "") for fault in faults)
+        self = super().__new__(cls, f"graph {name} has {len(faults)} fault(s):\n{lines}", list(faults))
         self.faults = tuple(faults)
         return self
 
     def __init__(self, name: str, faults: Sequence[GraphFault]) -> None:
-        lines = "\n".join(f"  {fault.path}: {fault.fault}" + (f"\n    → {fault.hint}" if fault.hint else "") for fault in faults)
-        self.reason = f"graph {name} has {len(faults)} fault(s):\n{lines}"
+        self.reason = self.message
         self.hint = ""
         self.name = name
 
@@ -147,6 +149,10 @@ class ModelError(RookeryError):
 
 class ModelUnknown(ModelError):
     """The name names no model that can be built here."""
+
+
+class SettingWrong(ModelError):
+    """A setting, or an option of a model, is not what it should be; the message lists all that is wrong."""
 
 
 class SettingMissing(ModelError):
@@ -208,6 +214,10 @@ class CapabilityMissing(ModelError):
 
 class SkillMissing(ModelError):
     """The embedded model has not learned this; the hint names the skills it has and the alternative."""
+
+
+class CassetteDamaged(ModelError):
+    """The cassette cannot be read, or a newer rookery recorded it."""
 
 
 class CassetteMiss(ModelError):

@@ -142,7 +142,9 @@ def show(
 
 @app.command()
 @guarded
-def check(program: ProgramArg, mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid chart.")] = False, as_json: JsonOpt = False) -> None:
+def check(
+    program: ProgramArg, mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid chart.")] = False, as_json: JsonOpt = False
+) -> None:
     """Check a program without running it: all faults at once, or a picture of its calls."""
     from rookery.cli.load import load
     from rookery.core import layout
@@ -256,7 +258,7 @@ def set_break(
 def prune(
     run: Annotated[list[str] | None, typer.Argument(metavar="[RUN]…", help="The runs to remove.")] = None,
     finished: Annotated[bool, typer.Option("--finished", help="All finished runs.")] = False,
-    older_than: Annotated[float | None, typer.Option("--older-than", metavar="DAYS", min=0, help="All runs that changed last so many days ago.")] = None,
+    older_than: Annotated[float | None, typer.Option("--older-than", metavar="DAYS", min=0, help="All runs without change for so long.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     log: LogOpt = None, as_json: JsonOpt = False,
 ) -> None:

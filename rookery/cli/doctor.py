@@ -128,7 +128,7 @@ def _keys() -> Iterator[Finding]:
 
 def _models(loaded: Settings | None) -> Iterator[Finding]:
     for line in list_models(loaded):
-        yield Finding("models", f"{line['model']:<34} {line['state']}", "", line)
+        yield Finding("models", f"{line['model']:<36} {line['state']}", "", line)
 
 
 def list_models(loaded: Settings | None) -> Iterator[dict[str, Any]]:
@@ -164,6 +164,8 @@ def embedded_files(name: str) -> list[Path]:
 
 
 def _missing(provider: str) -> str:
+    if provider == "recorded":
+        return "needs a file"
     package = {"openai": "openai", "litellm": "litellm"}.get(provider)
     if package and util.find_spec(package) is None:
         return f"pip install {package}"
@@ -184,8 +186,8 @@ def models(*, as_json: bool) -> None:
         out.say_json({"default": loaded.model, "models": listed})
         return
     for line in listed:
-        out.say(f"{line['model']:<34} {line['state']}")
+        out.say(f"{line['model']:<36} {line['state']}")
         if not line["ready"] and line["needs"]:
-            out.say(f"{'':<34} needs {line['needs']}")
+            out.say(f"{'':<36} needs {line['needs']}")
     out.say()
     out.say(f"default: {loaded.model}" if loaded.model else "no default; pass --model, set ROOKERY_MODEL, or write model = … into rookery.toml")

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rookery.cli import out
+from rookery.cli.asking import Asker, expected, plainly
 from rookery.core.event import QuestionAsked, Spend
-from rookery.errors import ParseFailed, RookeryError, RunError, RunWaiting
+from rookery.errors import RookeryError, RunWaiting
 
 if TYPE_CHECKING:
     from rookery.core.graph import Graph
@@ -132,7 +133,7 @@ async def _to_end(make: Callable[[], Run], manner: Manner, model: Model | None, 
     try:
         async with run, Progress(run, quiet=manner.quiet or manner.as_json) as progress:
             if manner.is_interactive:
-                asker = asyncio.create_task(_Asker(run, progress).ask_all())
+                asker = asyncio.create_task(Asker(run, progress).ask_all())
                 try:
                     await _ended(run, asker)
                 finally:
@@ -161,77 +162,9 @@ async def _ended(run: Run, asker: asyncio.Task[None] | None) -> None:
         if asker is not None and not asker.done():
             await asyncio.sleep(0.1)
             continue
-        deadline = time.monotonic() + GRACE_S
-        while run.is_waiting and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
+        await asyncio.sleep(GRACE_S)
         if run.is_waiting:
             return
-
-
-class _Asker:
-    """Asks a run's questions on the terminal, one after the other, while the rest of the run goes on."""
-
-    def __init__(self, run: Run, progress: Any) -> None:
-        self.run = run
-        self.progress = progress
-
-    async def ask_all(self) -> None:
-        """Ask each question as it comes; ends with the run, or when the person closes the input."""
-        async for event in self.run:
-            if isinstance(event, QuestionAsked) and event.call in self.run.state.questions:
-                self.progress.pause()
-                try:
-                    if not await self._ask(event):
-                        return
-                finally:
-                    self.progress.resume()
-
-    async def _ask(self, event: QuestionAsked) -> bool:
-        out.note(f"\n{event.call} asks: {event.question}")
-        if event.show:
-            from rookery.core.value import plain
-
-            out.note(_indented(plainly(plain(event.show, self.run.state.get))))
-        while event.call in self.run.state.questions:
-            sys.stderr.write(f"  your answer ({expected(event.schema)}): ")
-            sys.stderr.flush()
-            line = await _line_or(lambda: event.call not in self.run.state.questions)
-            if line is None:
-                return event.call not in self.run.state.questions
-            if self._given(event.call, line):
-                await asyncio.sleep(0.05)  # the answer is committed in the next turn of the loop
-        return True
-
-    def _given(self, call: str, line: str) -> bool:
-        from rookery.cli.load import value_of
-
-        try:
-            self.run.answer(call, value_of(line, self.run.state.questions[call].codec.type), by="terminal")
-        except (ParseFailed, RunError) as error:
-            out.note(f"  {error.reason}")
-            return False
-        return True
-
-
-async def _line_or(is_over: Callable[[], bool]) -> str | None:
-    """A line from the terminal; None when the input is closed, or when ``is_over`` comes true first."""
-    loop = asyncio.get_running_loop()
-    got: asyncio.Future[bytes] = loop.create_future()
-    descriptor = sys.stdin.fileno()
-    try:
-        loop.add_reader(descriptor, lambda: got.done() or got.set_result(os.read(descriptor, 65536)))
-    except NotImplementedError:  # no readers of terminals on this system's event loop
-        return (await asyncio.to_thread(sys.stdin.readline)).rstrip("\n") or None
-    try:
-        while not got.done() and not is_over():
-            await asyncio.wait([got], timeout=0.2)
-    finally:
-        loop.remove_reader(descriptor)
-    if not got.done():
-        out.note("(answered elsewhere)")
-        return None
-    data = got.result()
-    return data.decode(errors="replace").rstrip("\r\n") if data else None
 
 
 # ------------------------------------------------------------------ the result
@@ -294,35 +227,6 @@ def spend_data(spend: Spend) -> dict[str, Any]:
         "requests": spend.calls, "prompt_tokens": spend.prompt_tokens, "completion_tokens": spend.completion_tokens,
         "cached_tokens": spend.cached_tokens, "cost_usd": spend.cost_usd,
     }
-
-
-def expected(schema: dict[str, Any]) -> str:
-    """What a JSON Schema asks for, in a few words."""
-    if "enum" in schema:
-        return " or ".join(str(option) for option in schema["enum"])
-    if "const" in schema:
-        return str(schema["const"])
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(expected(option) for option in schema["anyOf"]))
-    names = {"boolean": "yes or no", "string": "text", "integer": "a whole number", "number": "a number", "null": "null"}
-    kind = str(schema.get("type", ""))
-    return names.get(kind, f"JSON: {kind}" if kind else "JSON")
-
-
-def plainly(value: Any) -> str:
-    """A value for people: text as it is, other data as indented JSON."""
-    if isinstance(value, str):
-        return value
-    from rookery.core.types import show
-
-    data = json.loads(show(value))
-    return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, indent=2)
-
-
-def _indented(text: str) -> str:
-    lines = text.splitlines()
-    shown = lines[:20] + ([f"… {len(lines) - 20} more lines"] if len(lines) > 20 else [])
-    return "\n".join(f"  │ {line}" for line in shown)
 
 
 def _quoted(word: str) -> str:

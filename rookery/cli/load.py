@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from rookery.core.function import Prompt, Tool
-from rookery.core.graph import Graph
+from rookery.core.graph import MISSING, Graph
 from rookery.errors import InputError, ParseFailed, RookeryError
 
 if TYPE_CHECKING:
@@ -181,6 +181,10 @@ def inputs_of(graph: Graph, words: Sequence[str]) -> dict[str, Any]:
                 values[name] = value_of(text, graph.params[name].type)
             except ParseFailed as error:
                 wrong.append(f"input {name!r}: {error.reason}")
+    named = {word.partition("=")[0] for word in words}
+    for name, param in graph.params.items():
+        if name not in named and param.default is MISSING:
+            wrong.append(f"input {name!r} is not given")
     if wrong:
         raise InputError(f"{graph.name} can't start: " + "; ".join(wrong), hint=f"it takes {signature(graph)}")
     return values
@@ -188,7 +192,6 @@ def inputs_of(graph: Graph, words: Sequence[str]) -> dict[str, Any]:
 
 def signature(graph: Graph) -> str:
     """``topic=<str> n=<int, 5 unless given>``."""
-    from rookery.core.graph import MISSING
     from rookery.core.types import name_of
 
     given = {name: "" if param.default is MISSING else f", {param.default!r} unless given" for name, param in graph.params.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -12,8 +11,19 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from rookery.errors import GraphError, InputError, LogError, ModelUnknown, RookeryError, RunBusy, RunMismatch, RunUnknown, RunWaiting
-from rookery.errors import SecretNeeded, SettingMissing
+from rookery.errors import (
+    GraphError,
+    InputError,
+    LogError,
+    ModelUnknown,
+    RookeryError,
+    RunBusy,
+    RunMismatch,
+    RunUnknown,
+    RunWaiting,
+    SecretNeeded,
+    SettingMissing,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,17 +31,20 @@ R = TypeVar("R")
 OK, FAILED, USAGE, WAITING, LOG, INTERRUPTED = 0, 1, 2, 3, 4, 130
 CODES = """Exit codes: 0 done; 1 the run failed; 2 wrong usage, or faults in the program or its inputs; 3 the run waits for a person;
 4 the log cannot be used; 130 interrupted."""
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f]", re.DOTALL)
 
 
 def say(text: str = "") -> None:
     """A line of the command's result, on standard output; without what a terminal would obey when it is one."""
-    typer.echo(_ESCAPES.sub("", text) if sys.stdout.isatty() else text, color=True)
+    from rookery.tui.progress import safe
+
+    typer.echo(safe(text) if sys.stdout.isatty() else text, color=True)
 
 
 def note(text: str) -> None:
     """A line about the command's work, on standard error."""
-    typer.echo(_ESCAPES.sub("", text), err=True)
+    from rookery.tui.progress import safe
+
+    typer.echo(safe(text), err=True)
 
 
 def say_json(data: Mapping[str, Any]) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rookery.cli import out
-from rookery.cli.drive import Manner, expected, plainly, spend_data
+from rookery.cli.asking import expected, plainly
+from rookery.cli.drive import Manner, spend_data
 from rookery.cli.steer import found, opened, view_of
 from rookery.core.event import Event, to_wire
 from rookery.core.value import plain

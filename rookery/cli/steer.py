@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rookery.cli import out
-from rookery.cli.drive import Manner, expected
+from rookery.cli.asking import expected
+from rookery.cli.drive import Manner
 from rookery.cli.load import plain_json
 from rookery.core.event import QuestionAsked, RunStarted
 from rookery.core.value import plain
@@ -61,8 +62,9 @@ def post(path: Path, name: str, message: Message, *, as_json: bool, done: str) -
     """Leave a message for a run, and say who will read it."""
     log = opened(path)
     info = found(log, name)
-    if info.state == "finished" and message.verb != "edit":
-        raise RunError(f"run {info.run} is finished", run=info.run, hint=f"`rookery fork {info.run}` begins a new one from its values")
+    if info.state == "finished":
+        hint = f"`rookery fork {info.run} VARIABLE=VALUE` begins a new one from its values"
+        raise RunError(f"run {info.run} is finished", run=info.run, hint=hint)
     log.post(info.run, message)
     command = Manner(path).command("resume", info.run)
     if as_json:

@@ -218,7 +218,13 @@ def program(function: Callable[..., Any]) -> Tool[..., Any]:
 
 
 def graph(function: Callable[P, R], /) -> Graph:
-    """Make a Graph of a function. A plain one is traced once, now; an async one makes its calls as it runs."""
+    """Make a Graph of a function. A plain one is traced once; an async one makes its calls as it runs.
+
+    It is traced now, or at its first use where it names something that is defined further down.
+    """
     if inspect.iscoroutinefunction(function):
         return program(function)  # type: ignore[return-value]
-    return trace(function)
+    try:
+        return trace(function)
+    except NameError:
+        return Graph.later(function)

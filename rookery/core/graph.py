@@ -281,6 +281,24 @@ class Graph:
         self.description: bytes | None = None
         """The description as it stands in logs, made by the engine at first use."""
 
+    @classmethod
+    def later(cls, function: Callable[..., Any]) -> Graph:
+        """The graph of a function that names what is not defined yet: traced when it is first looked at."""
+        graph = cls.__new__(cls)
+        graph.__dict__["_function"] = function
+        return graph
+
+    def __getattr__(self, name: str) -> Any:
+        function = self.__dict__.pop("_function", None)
+        if function is None:
+            raise AttributeError(f"Graph has no attribute {name!r}")
+        try:
+            self.__dict__.update(trace(function).__dict__)
+        except BaseException:
+            self.__dict__["_function"] = function
+            raise
+        return getattr(self, name)
+
     def __repr__(self) -> str:
         return f"<Graph {self.name}: {len(self.call_list)} calls>"
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from rookery.core import event as ev
-from rookery.core.expand import build, derive, drain, fail, settle, spawn
-from rookery.core.graph import MISSING, Call, Graph
+from rookery.core.expand import bind_source, build, derive, drain, fail, settle, spawn
+from rookery.core.graph import MISSING, Call, Graph, Ref
 from rookery.core.plan import Planned, plan_of
-from rookery.core.state import DONE, FAILED, READY, RUNNING, SKIPPED, STOPPED, WAITING, Command, Node, Slot, State
+from rookery.core.state import DONE, FAILED, READY, RUNNING, SKIPPED, STOPPED, WAITING, Command, Frame, Node, Slot, State
 from rookery.core.value import codec
 
 LEAVES = ("prompt", "tool", "program")
@@ -51,8 +51,11 @@ def _result_node(state: State, graph: Graph, path: str, frame: Any) -> Node:
     return node
 
 
-def offer(state: State, path: str, graph: Graph, inputs: dict[str, Slot]) -> None:
-    """Say what the call at ``path`` is, before its CallMade event or, on replay, instead of it."""
+def offer(state: State, path: str, graph: Graph, inputs: dict[str, tuple[Ref, Any]]) -> None:
+    """Say what the call at ``path`` is, before its CallMade event or, on replay, instead of it.
+
+    ``inputs`` are variables of the run, by their paths, and their types.
+    """
     state.offers[path] = (graph, inputs)
 
 
@@ -86,7 +89,11 @@ def _call_made(state: State, event: ev.CallMade) -> None:
 
 
 def _build_made(state: State, path: str) -> None:
-    graph, inputs = state.offers.pop(path)
+    graph, wanted = state.offers.pop(path)
+    inputs: dict[str, Slot] = {}
+    for name, (source, type_) in wanted.items():
+        frame = Frame("", {source.name: state.nodes[source.name]})
+        inputs[name] = bind_source(state, source, frame, f"{path}.{name}", type_ if source.path else Any)
     build(state, graph, path[: len(path) - len(graph.call_list[0].name)], inputs)
 
 

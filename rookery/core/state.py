@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rookery.core.event import Event, Fault
-from rookery.core.graph import MISSING, Call, Graph
+from rookery.core.graph import MISSING, Call, Graph, Ref
 from rookery.core.label import NO_LABELS, Labels
 from rookery.core.plan import Planned
 from rookery.core.value import Codec, Get, Writer, read
@@ -125,7 +125,8 @@ class State:
         """Calls whose end the engine wants to be told of."""
         self.faults: dict[str, Fault] = {}
         """Why calls failed that async code made."""
-        self.offers: dict[str, tuple[Graph, dict[str, Slot]]] = {}
+        self.offers: dict[str, tuple[Graph, dict[str, tuple[Ref, Any]]]] = {}
+        """Calls that async code is making: what they are, until their events are stepped."""
         self.memo: dict[str, tuple[tuple[str, ...], str, Labels]] = {}
         """Values from before an edit, reused when the arguments turn out to be the same."""
         self.edits: dict[str, tuple[str, Labels]] = {}

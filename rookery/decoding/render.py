@@ -11,11 +11,7 @@ from rookery.core.policy import Policy
 from rookery.core.template import Hole, Template, as_text, lookup
 from rookery.core.types import schema
 from rookery.decoding.parse import Form, form_of, instructions, parse
-from rookery.errors import ParseFailed
 from rookery.models.model import Capabilities, Message, Request, Sampling, Segment
-
-WRAPPED = "value"
-"""The one field of the object that stands around an answer whose own JSON is not an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +23,10 @@ class Rendered:
     form: Form
     level: str
     """How the type is enforced: ``server schema``, ``validate``, or empty for free text."""
-    is_wrapped: bool = False
 
     def parse(self, text: str) -> Any:
         """The reply as a value. Raises ParseFailed with all faults."""
-        if not self.is_wrapped:
-            return parse(text, self.type, self.form)
-        value = parse(text, dict[str, Any], "json")
-        if WRAPPED not in value:
-            raise ParseFailed(f"the answer has no field {WRAPPED!r}", faults=[(f"$.{WRAPPED}", "missing")], text=text)
-        from rookery.core.types import dump
-
-        return parse(dump(value[WRAPPED], Any).decode(), self.type, "json")
+        return parse(text, self.type, self.form)
 
 
 def render(
@@ -52,9 +40,10 @@ def render(
     explicit = prompt.form != "auto"
     form = form_of(prompt.returns, prompt.form)
     segments = _segments(prompt.template, args, paths or {})
-    wanted, wrapped, level = None, False, ""
+    wanted: dict[str, Any] | None = None
+    level = ""
     if form == "json" and capabilities.json_schema:
-        wanted, wrapped = _object_schema(schema(prompt.returns))
+        wanted = schema(prompt.returns)
         level = "server schema"
     elif form != "text" or prompt.returns is not str:
         level = "validate"
@@ -68,7 +57,7 @@ def render(
         tuple(messages), sampling_of(policy), schema=wanted, schema_name=prompt.name, idempotency_key=idempotency_key,
         sample=policy.sample or 0, extra=policy.extra or {},
     )
-    return Rendered(request, prompt.returns, form, level, wrapped)
+    return Rendered(request, prompt.returns, form, level)
 
 
 def sampling_of(policy: Policy) -> Sampling:
@@ -85,13 +74,3 @@ def _segments(template: Template, args: Mapping[str, Any], paths: Mapping[str, s
             segments.append(Segment(part))
     return segments
 
-
-def _object_schema(wanted: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """A schema whose root is an object, as servers ask for; true when the answer had to be wrapped."""
-    if wanted.get("type") == "object":
-        return wanted, False
-    inner = {key: value for key, value in wanted.items() if key != "$defs"}
-    outer: dict[str, Any] = {"type": "object", "properties": {WRAPPED: inner}, "required": [WRAPPED], "additionalProperties": False}
-    if "$defs" in wanted:
-        outer["$defs"] = wanted["$defs"]
-    return outer, True

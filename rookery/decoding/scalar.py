@@ -260,7 +260,7 @@ def _standing_out(text: str, by_label: dict[str, Any]) -> list[Any]:
         label = _normal(_after_lead(line[-_REACH:] if len(line) > _REACH else line))
         if label in by_label:
             _add(found, by_label[label])
-    opening = re.match(r"[^,.:;!\n—–]{1,200}(?=[,.:;!\n—–])", _after_lead(text[:_REACH]))
+    opening = re.match(r"[^,.:;!\n—–]{1,200}(?=[,.:;!](?:\s|$)|[\n—–])", _after_lead(text[:_REACH]))
     if opening and _normal(opening[0]) in by_label:
         _add(found, by_label[_normal(opening[0])])
     return found

@@ -11,10 +11,9 @@ from rookery.core import event as ev
 from rookery.core.check import check
 from rookery.core.graph import Graph, Param, Ref, Variable
 from rookery.core.schedule import adopt, offer
-from rookery.core.state import Slot
 from rookery.core.types import name_of
 from rookery.core.value import codec, digest
-from rookery.errors import GraphInvalid, NotSerialisable
+from rookery.errors import GraphInvalid, NotSerialisable, VariableMisuse
 
 if TYPE_CHECKING:
     from rookery.engine.run import Run
@@ -40,11 +39,9 @@ class LiveScope:
     def make(self, graph: Graph, inputs: Mapping[str, Any]) -> Variable[Any]:
         """Carry out a graph of one call; equal calls of an earlier execution give their recorded values."""
         run, state = self.run, self.run.state
-        slots: dict[str, Slot] = {}
-        for name, variable in inputs.items():
-            slots[name] = self._slot(variable)
-        params = {name: Param(name, slot.codec.type) for name, slot in slots.items()}
-        inputs_digest = self._digest(graph, slots)
+        sources = {name: (self._source(variable), variable.type) for name, variable in inputs.items()}
+        params = {name: Param(name, type_) for name, (_, type_) in sources.items()}
+        inputs_digest = self._digest(graph, {name: f"{source.name}{list(source.path)}" for name, (source, _) in sources.items()})
         path = self._recorded(graph.name, inputs_digest)
         is_known = path is not None
         if path is None:
@@ -58,40 +55,33 @@ class LiveScope:
             raise GraphInvalid(graph.name, faults)
         node = state.nodes.get(path)
         if node is None:
-            offer(state, path, named, slots)
+            offer(state, path, named, sources)
             if is_known:
                 run.carry_out(adopt(state, path))
             else:
                 run.post(ev.CallMade(time.time(), path, inputs_digest))
         return self._variable(path, call.type)
 
-    def _slot(self, variable: Variable[Any]) -> Slot:
-        node = self.run.state.nodes.get(variable.name)
-        if node is not None and not variable.path:
-            return node
-        slot = Slot(variable.name, codec(variable.type))
-        if node is None:
-            raise NotSerialisable(f"variable {variable.name} does not belong to this run", hint="await it and pass its value")
-        from rookery.core.expand import bind_source
-        from rookery.core.state import Frame
+    def _source(self, variable: Variable[Any]) -> Ref:
+        """Where the value of a variable of this run comes from; the call may not have been stepped yet."""
+        state = self.run.state
+        if variable.tape is not None or not (variable.name in state.nodes or variable.name in state.offers):
+            raise VariableMisuse(f"variable {variable.name} does not belong to this run", hint="await it and pass its value")
+        return Ref(variable.name, variable.path)
 
-        return bind_source(
-            self.run.state, Ref(variable.name, variable.path), Frame("", {variable.name: node}), f"{slot.path}{list(variable.path)}", variable.type
-        )
-
-    def _digest(self, graph: Graph, slots: Mapping[str, Slot]) -> str:
+    def _digest(self, graph: Graph, inputs: Mapping[str, str]) -> str:
         call = graph.call_list[0]
         function = call.function
         parts = [call.kind, getattr(function, "name", ""), call.question, str(call.times), name_of(call.type)]
         for name, source in sorted(call.args.items()):
-            parts.append(f"{name}={self._source_text(source, name, function, slots)}")
+            parts.append(f"{name}={self._source_text(source, name, function, inputs)}")
         return digest("\x1f".join(parts).encode())
 
-    def _source_text(self, source: Any, name: str, function: Any, slots: Mapping[str, Slot]) -> str:
+    def _source_text(self, source: Any, name: str, function: Any, inputs: Mapping[str, str]) -> str:
         if isinstance(source, Ref):
-            return f"${slots[source.name.removeprefix('inputs.')].path}{list(source.path)}"
+            return f"${inputs[source.name.removeprefix('inputs.')]}"
         if hasattr(source, "items") and isinstance(source.items, tuple):
-            return str([self._source_text(item, name, None, slots) for item in source.items])
+            return str([self._source_text(item, name, None, inputs) for item in source.items])
         value = source.value
         param = getattr(function, "params", {}).get(name)
         try:

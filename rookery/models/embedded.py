@@ -27,7 +27,7 @@ CONTEXT_TOKENS = 256
 SLICE_TOKENS = 8
 """So many tokens are computed in one go in the worker thread; then the next reply has its turn."""
 CACHED_PROMPTS = 64
-ALTERNATIVE = 'take a general model for anything else: model="openai:NAME", or "openai:NAME@http://HOST/v1" for a server of your own'
+ALTERNATIVE = 'take a general model for all else: model="openai:NAME", or "openai:NAME@http://HOST/v1" for a server of your own'
 
 
 class EmbeddedModel:
@@ -55,9 +55,9 @@ class EmbeddedModel:
         self._prompts: _Prompts | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._capabilities = Capabilities(
-            name=f"embedded:{name}", context_tokens=CONTEXT_TOKENS, max_output_tokens=CONTEXT_TOKENS, is_local=True, logprobs=True,
-            token_level=True, exact_token_count=True, max_in_flight=4, skills=tuple(skill.name for skill in self._skills),
-            price_usd=(0.0, 0.0), origin="trained",
+            name=f"embedded:{name}", context_tokens=CONTEXT_TOKENS, max_output_tokens=CONTEXT_TOKENS, is_local=True,
+            logprobs=True, token_level=True, exact_token_count=True, max_in_flight=4,
+            skills=tuple(skill.name for skill in self._skills), price_usd=(0.0, 0.0), origin="trained",
         )
 
     @property

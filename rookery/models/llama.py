@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
 
     :raises ModelUnknown: the file is missing or cut, or holds a type other than F16 and F32.
     """
-    kinds = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+    kinds: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
     try:
         raw = path.read_bytes()
         size = int.from_bytes(raw[:8], "little")
@@ -78,7 +78,7 @@ class LlamaWeights:
 
     @property
     def head_width(self) -> int:
-        return 2 * self.cos.shape[-1]
+        return 2 * int(self.cos.shape[-1])
 
     @staticmethod
     def load(path: Path) -> LlamaWeights:
@@ -296,7 +296,9 @@ def draw(logits: Array, temperature: float, top_p: float, random: np.random.Gene
     """The next token of one sequence, from logits (V,): the likeliest at temperature 0, else drawn from the nucleus ``top_p``."""
     if temperature == 0:
         return int(logits.argmax())
-    odds = np.exp(log_softmax(logits.astype(np.float64) / temperature))
+    scaled = logits.astype(np.float64) / temperature
+    odds = np.exp(scaled - scaled.max())
+    odds /= odds.sum()
     if top_p < 1:
         order = np.argsort(-odds, kind="stable")
         # A token stays while those before it do not yet fill top_p, so the likeliest always does.

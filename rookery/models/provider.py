@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from rookery.errors import ModelUnknown, SettingMissing
+from rookery.errors import ModelUnknown, SettingMissing, SettingWrong
 from rookery.models.model import Model
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def model(spec: str | Model | None = None, *, settings: Settings | None = None, 
 
     :raises ModelUnknown: no such provider, name or option; the hint has the nearest ones.
     :raises SettingMissing: no default model is set, or the model needs a key that is not set.
-    :raises InputError: the settings themselves are wrong.
+    :raises SettingWrong: the settings themselves are wrong.
     """
     if spec is not None and not isinstance(spec, str):
         if options:
-            raise ModelUnknown(f"options ({', '.join(options)}) can't be changed on a model that is already built",
+            raise SettingWrong(f"options ({', '.join(options)}) can't be changed on a model that is already built",
                                model=spec.capabilities.name, hint="give them where it is built")
         return spec
     if settings is None:
@@ -113,5 +113,5 @@ def _construct(provider: str, name: str, options: dict[str, Any]) -> Model:
         if option not in known:
             near = difflib.get_close_matches(option, known, n=1)
             meant = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}"
-            raise ModelUnknown(f"a model of {provider} has no option {option!r}", model=f"{provider}:{name}", hint=meant)
+            raise SettingWrong(f"a model of {provider} has no option {option!r}", model=f"{provider}:{name}", hint=meant)
     return cast("Model", cls(name, **options))

@@ -14,10 +14,10 @@ from typing import Any, Literal, cast
 
 from rookery.errors import (
     CapabilityMissing,
+    CassetteDamaged,
     CassetteMiss,
     ContextOverflow,
     ModelError,
-    ModelUnknown,
     RequestRefused,
     SkillMissing,
 )
@@ -152,7 +152,7 @@ class RecordedModel:
         try:
             lines = self._path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise ModelUnknown(f"the cassette {self._path} cannot be read: {error}", model=self._name,
+            raise CassetteDamaged(f"the cassette {self._path} cannot be read: {error}", model=self._name,
                                hint="record one: RecordedModel(path, inner=…, mode='record')") from error
         header: dict[str, Any] | None = None
         for number, line in enumerate(lines, start=1):
@@ -164,11 +164,11 @@ class RecordedModel:
                 entry = Entry(data["key"], data["request"], data["reply"])
                 _check_reply(entry.reply)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ModelUnknown(f"the cassette {self._path} is damaged in line {number}", model=self._name,
+                raise CassetteDamaged(f"the cassette {self._path} is damaged in line {number}", model=self._name,
                                    hint="remove that line, or record anew with mode='record'") from error
             self._entries.setdefault(entry.key, []).append(entry)
         if header is None:
-            raise ModelUnknown(f"the cassette {self._path} is empty", model=self._name, hint="record anew with mode='record'")
+            raise CassetteDamaged(f"the cassette {self._path} is empty", model=self._name, hint="record anew with mode='record'")
         return header
 
     def _check_header(self, data: Any) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class RecordedModel:
         if not isinstance(version, int) or not isinstance(data["origin"], dict) or not isinstance(data["capabilities"], dict):
             raise ValueError("not a cassette's header")
         if version > VERSION:
-            raise ModelUnknown(f"the cassette {self._path} has version {version}, and this rookery reads up to {VERSION}",
+            raise CassetteDamaged(f"the cassette {self._path} has version {version}, and this rookery reads up to {VERSION}",
                                model=self._name, hint="upgrade rookery, or record anew with mode='record'")
         return cast("dict[str, Any]", data)
 

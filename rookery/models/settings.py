@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
-from rookery.errors import InputError, SettingMissing
+from rookery.errors import SettingMissing, SettingWrong
 
 PREFIX = "ROOKERY_"
 
@@ -75,7 +75,7 @@ def load_settings(
     ``ROOKERY_MODELS__WRITER__USE`` is ``use`` of ``[models.writer]``.
 
     :raises SettingMissing: when the file named by ``path`` or ``ROOKERY_CONFIG`` does not exist.
-    :raises InputError: with all faults and their places, when a file is no TOML, a key is unknown or a value does not fit.
+    :raises SettingWrong: with all faults and their places, when a file is no TOML, a key is unknown or a value does not fit.
     """
     env = os.environ if env is None else env
     data: dict[str, Any] = {}
@@ -86,7 +86,7 @@ def load_settings(
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        raise InputError("settings do not fit:\n" + "\n".join(_complaints(error))) from None  # the cause would show the values
+        raise SettingWrong("settings do not fit:\n" + "\n".join(_complaints(error))) from None  # the cause would show the values
 
 
 def _files(path: str | Path | None, env: Mapping[str, str], cwd: Path) -> Iterator[Path]:
@@ -107,9 +107,9 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not a TOML file: {error}", hint="see the settings page of the documentation") from error
+        raise SettingWrong(f"{file} is not a TOML file: {error}", hint="see the settings page of the documentation") from error
     except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from error
+        raise SettingWrong(f"{file} cannot be read: {error.strerror}") from error
     if isinstance(data.get("log"), str):
         data["log"] = str(file.parent / Path(data["log"]).expanduser())
     return data
@@ -127,7 +127,7 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
             near = difflib.get_close_matches(first, [*known, "CONFIG"], n=1, cutoff=0.75)
             if near:
                 example = "MODELS__NAME__USE" if near[0] == "MODELS" else near[0]
-                raise InputError(f"{variable} sets nothing", hint=f"did you mean {PREFIX}{example}?")
+                raise SettingWrong(f"{variable} sets nothing", hint=f"did you mean {PREFIX}{example}?")
             continue
         place = data
         for part in (first, *rest[:-1]):

@@ -27,7 +27,11 @@ MAX_GROUPS = 8
 BAR = 12
 _STYLE = {"done": "green", "running": "cyan", "again": "yellow", "waiting": "yellow", "failed": "red", "stopped": "dim"}
 _MARK = {"done": "✓", "running": "●", "again": "↻", "waiting": "?", "failed": "✗", "stopped": "■"}
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_].*?(?:\x1b\\|$)|[ -/]*[0-~])|[\x00-\x08\x0b-\x1f\x7f-\x9f]", re.DOTALL)
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_].*?(?:\x1b\\|$)|[ -/]*[0-~])"  # sequences, by their kind
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,11 @@ def groups(view: View, *, known: Mapping[str, int] | None = None) -> list[Group]
     members: dict[str, list[CallView]] = {}
     for path, call in view.calls.items():
         members.setdefault(group_of(path), []).append(call)
+    hosts = {name[:place] for name in members for place in range(len(name)) if name[place] == "/"}
     found = []
     for name, calls in members.items():
-        if any(other.startswith(name + "/") for other in members):  # a program's own call: its parts are shown
-            if len(members) > 1 and worst_status(calls) != "failed":
-                continue
+        if name in hosts and worst_status(calls) != "failed":  # a program's own call: its parts are shown
+            continue
         running = [call for call in calls if call.status in ("running", "again")]
         fault = next((call.fault for call in calls if call.fault is not None), None)
         found.append(

@@ -314,7 +314,7 @@ def test_equal_values_give_equal_bytes_in_whatever_order_they_were_made() -> Non
     assert dump({"b": {"d": 1, "c": 2}, "a": 0}, Any) == b'{"a":0,"b":{"c":2,"d":1}}'
     assert dump({"b": "x", "a": True}, Big) == dump({"a": True, "b": "x"}, Big)
     words = [f"w{n}" for n in range(50)]
-    assert dump(set(words), set[str]) == dump(set(words[::-1]), set[str])
+    assert dump(set(words), set[str]) == dump(dict.fromkeys(words[::-1]).keys() | set(), set[str])
     assert json.loads(dump(set(words), set[str])) == sorted(words)
     assert list(json.loads(dump(Section(title="t"), Section))) == ["title", "weight", "raw", "tags", "more"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery.errors import InputError, ModelUnknown, SettingMissing
+from rookery.errors import ModelUnknown, SettingMissing, SettingWrong
 from rookery.models.model import Message, Request, complete
 from rookery.models.openai import OpenAIModel
 from rookery.models.provider import PROVIDERS, model
@@ -44,7 +44,7 @@ def test_the_grammar(spec: str, name: str) -> None:
 def test_a_model_is_given_back_as_it_is() -> None:
     scripted = ScriptedModel([])
     assert model(scripted) is scripted
-    with pytest.raises(ModelUnknown, match="timeout_s"):
+    with pytest.raises(SettingWrong, match="timeout_s"):
         model(scripted, timeout_s=3)
 
 
@@ -91,7 +91,7 @@ def test_settings_name_models_and_options_win_over_them() -> None:
 def test_wrong_settings_say_where() -> None:
     with pytest.raises(ModelUnknown, match=r"models\.writer\.use"):
         model("writer", settings=named(writer={"use": "nonsense"}))
-    with pytest.raises(ModelUnknown, match="no option 'timeout'") as caught:
+    with pytest.raises(SettingWrong, match="no option 'timeout'") as caught:
         model("openai:a@http://h/v1", settings=NONE, timeout=3)
     assert caught.value.hint == "did you mean timeout_s?"
 
@@ -103,7 +103,7 @@ def test_settings_are_found_when_none_are_given(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "rookery.toml").write_text('model = "box"\n[models.box]\nuse = "openai:q@http://h/v1"\n')
     assert model().capabilities.name == "openai:q@http://h/v1"
     (tmp_path / "rookery.toml").write_text("modell = 1")
-    with pytest.raises(InputError, match="did you mean model"):
+    with pytest.raises(SettingWrong, match="did you mean model"):
         model()
 
 

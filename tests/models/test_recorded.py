@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rookery.errors import CassetteMiss, ContextOverflow, ModelBusy, ModelUnknown, RequestRefused
+from rookery.errors import CassetteDamaged, CassetteMiss, ContextOverflow, ModelBusy, RequestRefused
 from rookery.models.model import Capabilities, Chunk, Message, Request, Sampling, ToolCall, ToolOffer, Usage, complete
 from rookery.models.provider import model
 from rookery.models.recorded import RecordedModel
@@ -163,13 +163,13 @@ async def test_a_cassette_that_cannot_be_read_is_refused(tmp_path: Path, spoil: 
     file = tmp_path / "c.jsonl"
     await record(file, ["x"], ask("a"))
     file.write_text("\n".join(spoil(file.read_text().splitlines())))
-    with pytest.raises(ModelUnknown, match=message) as caught:
+    with pytest.raises(CassetteDamaged, match=message) as caught:
         RecordedModel(file)
     assert caught.value.hint
 
 
 def test_a_missing_file_and_wrong_options_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnknown, match="cannot be read"):
+    with pytest.raises(CassetteDamaged, match="cannot be read"):
         RecordedModel(tmp_path / "none.jsonl")
     with pytest.raises(ValueError, match="needs inner"):
         RecordedModel(tmp_path / "none.jsonl", mode="auto")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery.errors import InputError, SettingMissing
+from rookery.errors import SettingMissing, SettingWrong
 from rookery.models.settings import Settings, load_settings
 
 
@@ -52,7 +52,7 @@ def test_a_named_file_is_the_only_one(tmp_path: Path) -> None:
 def test_all_slips_are_told_at_once_with_the_nearest_name(tmp_path: Path) -> None:
     text = 'modle = "x"\n[models.writer]\nuse = "openai:a"\nbase_ur = "y"\nmax_in_flight = "many"\n[models.empty]'
     write(tmp_path / "rookery.toml", text)
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(SettingWrong) as caught:
         load_settings(env={}, cwd=tmp_path)
     told = str(caught.value)
     assert "modle: no such setting; did you mean model" in told
@@ -62,17 +62,17 @@ def test_all_slips_are_told_at_once_with_the_nearest_name(tmp_path: Path) -> Non
 
 
 def test_a_slip_in_the_environment_is_told_and_strangers_pass() -> None:
-    with pytest.raises(InputError, match="ROOKERY_MODLE sets nothing") as caught:
+    with pytest.raises(SettingWrong, match="ROOKERY_MODLE sets nothing") as caught:
         load_settings(env={"ROOKERY_MODLE": "x"})
     assert "ROOKERY_MODEL" in caught.value.hint
-    with pytest.raises(InputError, match="ROOKERY_MODELS sets nothing"):
+    with pytest.raises(SettingWrong, match="ROOKERY_MODELS sets nothing"):
         load_settings(env={"ROOKERY_MODELS": "x"})
     assert load_settings(env={"ROOKERY_SOMETHING_OF_YOURS": "1", "HOME": ""}, cwd=Path("nowhere")) == Settings()
 
 
 def test_a_file_that_is_no_toml_names_the_place(tmp_path: Path) -> None:
     file = write(tmp_path / "rookery.toml", "model = ")
-    with pytest.raises(InputError, match="is not a TOML file") as caught:
+    with pytest.raises(SettingWrong, match="is not a TOML file") as caught:
         load_settings(env={}, cwd=tmp_path)
     assert str(file) in str(caught.value)
 
@@ -88,7 +88,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         "api_key": "sk-very-secret", "price_usd": (0.25e-6, 2e-6), "endpoint": "completions",
     }
     write(tmp_path / "b.toml", '[models.writer]\napi_key = ["sk-very-secret"]')
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(SettingWrong) as caught:
         load_settings(path=tmp_path / "b.toml", env={})
     assert "very-secret" not in str(caught.value)
 

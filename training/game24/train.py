@@ -227,7 +227,7 @@ def evaluate(model: Decoder, dev: list[tuple[tuple[int, int], ...]]) -> dict[str
 
     rows = [tokens.encode(NEXT_STEPS.prompt(show_state(hand))) for hand in dev]
     for _ in range(10):
-        rows = [row + [int(i)] for row, i in zip(rows, last(rows).argmax(-1), strict=True)]
+        rows = [[*row, int(i)] for row, i in zip(rows, last(rows).argmax(-1), strict=True)]
     legal = keeps = 0
     for hand, row in zip(dev, rows, strict=True):
         line = tokens.decode(row).split("Steps:\n")[1].split("\n")[0]
