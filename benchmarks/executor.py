@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import gc
 import json
+import math
 import random
 import secrets
 import statistics
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,8 +30,11 @@ from benchmarks.report import Cell, Slow, Target, Worker, finish, obey, options,
 
 SIZES = (100, 1000, 10_000)
 QUICK_SIZES = (100, 1000)
-ROUNDS = {100: 15, 1000: 9, 10_000: 5}
-PEER_ROUNDS = {100: 5, 1000: 3, 10_000: 2}
+ROUNDS = {100: 25, 1000: 15, 10_000: 7}
+PEER_ROUNDS = {100: 9, 1000: 5, 10_000: 3}
+"""Peers sit out the later rounds; a ratio is of the rounds that both sides played, so nobody has more tries at a best one."""
+QUICK_ROUNDS = 5
+QUICK_PEER_ROUNDS = 2
 TIMEOUT_S = 60.0
 """A peer that takes longer is left out at that size, and the table says so."""
 PRUNE = 1.5
@@ -247,30 +252,27 @@ def tournament(sizes: Sequence[int], *, with_peers: bool, quick: bool, workers: 
                     if turn < cell.rounds:
                         cell.play(workers[cell.system], timeout_s=TIMEOUT_S)
             cells += scene
-            say(f"{shape} of {n}: " + ", ".join(f"{cell.system} {cell.form} {cell.store} {cell.us() or 0:.0f}" for cell in scene))
+            say(f"{shape} of {n}: " + ", ".join(f"{cell.system} {cell.form} {cell.store} {min(cell.us(), default=0):.0f}" for cell in scene))
     return [cell.plain() for cell in cells]
 
 
 def _cast(shape: str, n: int, before: list[Cell], *, with_peers: bool, quick: bool) -> Iterator[Cell]:
     """Who plays: ours with every store, the peers in the forms that were not far behind at the size before."""
-    most = ROUNDS.get(n, 5)
     for system, stores in OWN.items():
         for store in stores:
-            if store not in SYNCED:
-                yield Cell(system, shape, n, "tasks" if system == "bare" else "", store, max(3, most // 3) if quick else most)
-            elif n <= 1000:
-                yield Cell(system, shape, n, "tasks" if system == "bare" else "", store, 1 if quick else 3)
+            if store not in SYNCED or n <= 1000:
+                most = 2 if store in SYNCED else QUICK_ROUNDS if quick else ROUNDS.get(n, 5)
+                yield Cell(system, shape, n, "tasks" if system == "bare" else "", store, most)
     for system in ("langgraph", "pydantic-graph") if with_peers else ():
         for store in STORES[system]:
+            if quick and store == "memory":
+                continue
+            last = [cell for cell in before if (cell.system, cell.shape, cell.store) == (system, shape, store)]
+            best = {cell.form: min(cell.us(), default=math.inf) for cell in last if cell.n == max(other.n for other in last)}
             for form in FORMS[system][shape]:
-                last = [cell for cell in before if (cell.system, cell.shape, cell.store) == (system, shape, store)]
-                last = [cell for cell in last if cell.n == max(other.n for other in last)]
-                best = min((us for cell in last if (us := cell.us()) is not None), default=None)
-                own = next((cell.us() for cell in last if cell.form == form), None)
-                large = n > TOO_LARGE.get((system, shape, form, store), n)
-                if large or (last and (own is None or (best is not None and own > PRUNE * best))):
-                    continue
-                yield Cell(system, shape, n, form, store, 1 if quick else PEER_ROUNDS.get(n, 2))
+                kept = not best or best.get(form, math.inf) <= PRUNE * min(best.values())
+                if kept and n <= TOO_LARGE.get((system, shape, form, store), n) // (2 if quick else 1):
+                    yield Cell(system, shape, n, form, store, QUICK_PEER_ROUNDS if quick else PEER_ROUNDS.get(n, 2))
 
 
 # ------------------------------------------------------------------ bytes, overlap, import
@@ -342,6 +344,9 @@ def imports(repeats: int) -> dict[str, Any]:
 # ------------------------------------------------------------------ targets
 
 
+Pick = Callable[[list[float]], float]
+
+
 class Figures:
     """The laps by contestant, shape and size."""
 
@@ -349,51 +354,44 @@ class Figures:
         self._cells = cells
         self.sizes = sorted({cell["n"] for cell in cells})
 
-    def us(self, systems: Sequence[str], stores: Sequence[str], shape: str, n: int, key: str = "us_per_node") -> float | None:
-        """The fastest of these systems, in its fastest form."""
-        cells = [cell for cell in self._cells if (cell["shape"], cell["n"]) == (shape, n)]
-        found = [cell[key] for cell in cells if cell["system"] in systems and cell["store"] in stores]
-        return min((us for us in found if us is not None), default=None)
+    def of(self, who: str, shape: str, n: int) -> list[dict[str, Any]]:
+        """What played: ``rookery sqlite``, ``langgraph sqlite *`` in all its forms, ``* none``."""
+        return [cell for cell in self._cells
+                if (cell["shape"], cell["n"]) == (shape, n) and cell["laps_us"] and fnmatch(f"{cell['system']} {cell['store']}", who)]
 
-    def over(self, a: str, b: str, shape: str, n: int, key: str = "us_per_node") -> float | None:
-        """How many times as long rookery takes with store ``a`` as bare asyncio with store ``b``."""
-        return _over(self.us(["rookery"], [a], shape, n, key), self.us(["bare"], [b], shape, n, key))
+    def over(self, many: str | Sequence[str], one: str, shape: str, n: int, *, laps: str = "laps_us", pick: Pick = min) -> float | None:
+        """How many times as long the fastest of ``many`` takes as ``one``, over the rounds that all of them played."""
+        above = [cell for who in ([many] if isinstance(many, str) else many) for cell in self.of(who, shape, n)]
+        below = self.of(one, shape, n)
+        if not above or not below:
+            return None
+        rounds = min(len(cell[laps]) for cell in above + below)
+        return min(pick(cell[laps][:rounds]) for cell in above) / min(pick(cell[laps][:rounds]) for cell in below)
+
+    def flatness(self, who: str, shape: str) -> float | None:
+        """A node's cost at the largest size over the least at a smaller one."""
+        costs = [min(cell["us_per_node"] for cell in cells) for n in self.sizes if (cells := self.of(who, shape, n))]
+        return costs[-1] / min(costs[:-1]) if len(costs) == len(self.sizes) > 1 else None
+
+    def ratios(self) -> list[dict[str, Any]]:
+        """What the targets are about, a row for each shape and size; None where nobody ran."""
+        middle = statistics.median
+        return [{
+            "shape": shape, "n": n,
+            "memory_over_bare": self.over("rookery memory", "bare none", shape, n),
+            "memory_over_bare_medians": self.over("rookery memory", "bare none", shape, n, pick=middle),
+            "fastest_peer_over_memory": self.over(["langgraph none", "pydantic-graph none"], "rookery memory", shape, n),
+            "langgraph_memory_saver_over_memory": self.over("langgraph memory", "rookery memory", shape, n),
+            "durable_over_bare_rows": self.over("rookery sqlite", "bare rows", shape, n),
+            "durable_over_bare_rows_medians": self.over("rookery sqlite", "bare rows", shape, n, pick=middle),
+            "durable_over_bare_rows_until_closed": self.over("rookery sqlite", "bare rows", shape, n, laps="laps_closed_us"),
+            "langgraph_durable_over_durable": self.over("langgraph sqlite *", "rookery sqlite", shape, n),
+            "power_over_bare_rows_synced": self.over("rookery sqlite power", "bare rows synced", shape, n),
+        } for shape in SHAPES for n in self.sizes]
 
     def bytes(self, shape: str, n: int) -> int | None:
-        return next((cell["bytes"] for cell in self._cells
-                     if (cell["system"], cell["store"], cell["shape"], cell["n"]) == ("rookery", "sqlite", shape, n)), None)
-
-
-def _over(a: float | None, b: float | None) -> float | None:
-    return a / b if a is not None and b is not None else None
-
-
-def flatness(figures: Figures, system: str, store: str, shape: str) -> float | None:
-    """A node's cost at the largest size over the least at a smaller one."""
-    costs = [figures.us([system], [store], shape, n) for n in figures.sizes]
-    known = [cost for cost in costs if cost is not None]
-    return known[-1] / min(known[:-1]) if len(known) > 1 and len(known) == len(costs) else None
-
-
-def ratios(figures: Figures) -> list[dict[str, Any]]:
-    """The ratios that the targets are about, a row for each shape and size; None where nobody ran."""
-    rows = []
-    for shape in SHAPES:
-        for n in figures.sizes:
-            memory, durable = (figures.us(["rookery"], [store], shape, n) for store in ("memory", "sqlite"))
-            rows.append({
-                "shape": shape, "n": n,
-                "memory_over_bare": figures.over("memory", "none", shape, n),
-                "memory_over_bare_medians": figures.over("memory", "none", shape, n, "median_us_per_node"),
-                "fastest_peer_over_memory": _over(figures.us(["langgraph", "pydantic-graph"], ["none"], shape, n), memory),
-                "langgraph_memory_saver_over_memory": _over(figures.us(["langgraph"], ["memory"], shape, n), memory),
-                "durable_over_bare_rows": figures.over("sqlite", "rows", shape, n),
-                "durable_over_bare_rows_medians": figures.over("sqlite", "rows", shape, n, "median_us_per_node"),
-                "durable_over_bare_rows_until_closed": figures.over("sqlite", "rows", shape, n, "closed_us_per_node"),
-                "langgraph_durable_over_durable": _over(figures.us(["langgraph"], ["sqlite sync", "sqlite async"], shape, n), durable),
-                "power_over_bare_rows_synced": figures.over("sqlite power", "rows synced", shape, n),
-            })
-    return rows
+        """The size of rookery's log."""
+        return next((cell["bytes"] for cell in self.of("rookery sqlite", shape, n)), None)
 
 
 def targets(data: dict[str, Any]) -> list[Target]:
@@ -413,7 +411,7 @@ def targets(data: dict[str, Any]) -> list[Target]:
             found.append(Target(f"{shape} of {n}, log a call", None if size is None else (size - data["empty_log_bytes"]) / n, 300, " bytes"))
     for shape in SHAPES if len(figures.sizes) > 1 else ():
         text = f"{shape} in memory, a node at {figures.sizes[-1]} over the cheapest at a smaller size"
-        found.append(Target(text, flatness(figures, "rookery", "memory", shape), 1.3, "×"))
+        found.append(Target(text, figures.flatness("rookery memory", shape), 1.3, "×"))
     own = [row for row in data["history"] if row["system"] == "rookery" and "ratio" in row]
     found.append(Target(f"log of {data['turns'][-1]} turns of 1 KB over their payload", own[-1]["ratio"] if own else None, 1.5, "×"))
     slopes = [(b["bytes"] - a["bytes"]) / (b["turns"] - a["turns"]) for a, b in pairwise(own)]
@@ -435,7 +433,8 @@ def lines(data: dict[str, Any]) -> Iterator[str]:
     yield from table(columns, ([cell[column] for column in columns] for cell in data["cells"]))
     yield "\nratios"
     names = [name for name in data["ratios"][0] if name not in ("shape", "n")]
-    yield from table(["", *(f"{row['shape']} {row['n']}" for row in data["ratios"])], ([name, *(row[name] for row in data["ratios"])] for name in names))
+    yield from table(["", *(f"{row['shape']} {row['n']}" for row in data["ratios"])],
+                     ([name, *(row[name] for row in data["ratios"])] for name in names))
     yield "\nflatness: " + json.dumps(data["flatness"])
     yield "\nan agent loop of 1 KB a turn (file after closing, and all writes, over the payload)"
     columns = ("system", "form", "turns", "ratio", "written_ratio", "us_per_turn")
@@ -458,9 +457,9 @@ def measure(*, sizes: Sequence[int], turns: Sequence[int], with_peers: bool, qui
         for worker in workers.values():
             worker.close()
     figures = Figures(data["cells"])
-    data["ratios"] = ratios(figures)
-    both = (("rookery", "memory"), ("bare", "none"))
-    data["flatness"] = {f"{shape}, {system}": flatness(figures, system, store, shape) for shape in SHAPES for system, store in both}
+    data["ratios"] = figures.ratios()
+    flat = ("rookery memory", "rookery sqlite", "bare none", "bare rows")
+    data["flatness"] = {f"{shape}, {who}": figures.flatness(who, shape) for shape in SHAPES for who in flat}
     data["import"] = imports(5 if quick else 15)
     return data
 

@@ -237,13 +237,15 @@ class Cell:
             self.note = answer.get("absent", "")
             self.laps += [] if self.note else [answer]
 
-    def us(self, key: str = "value_s", pick: Callable[[list[float]], float] = min) -> float | None:
-        """µs a node: the best lap, or the one that ``pick`` gives."""
-        return pick([lap[key] for lap in self.laps]) / self.n * 1e6 if self.laps else None
+    def us(self, key: str = "value_s") -> list[float]:
+        """µs a node, lap by lap."""
+        return [lap[key] / self.n * 1e6 for lap in self.laps]
 
     def plain(self) -> dict[str, Any]:
+        value, closed = self.us(), self.us("closed_s")
         return {
             "system": self.system, "shape": self.shape, "n": self.n, "form": self.form, "store": self.store, "rounds": len(self.laps),
-            "us_per_node": self.us(), "median_us_per_node": self.us(pick=statistics.median), "closed_us_per_node": self.us("closed_s"),
-            "bytes": min((lap["bytes"] for lap in self.laps), default=None), "note": self.note,
+            "us_per_node": min(value, default=None), "median_us_per_node": statistics.median(value) if value else None,
+            "closed_us_per_node": min(closed, default=None), "bytes": min((lap["bytes"] for lap in self.laps), default=None),
+            "note": self.note, "laps_us": [round(us, 3) for us in value], "laps_closed_us": [round(us, 3) for us in closed],
         }

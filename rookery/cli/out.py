@@ -12,6 +12,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import typer
 
 from rookery.errors import (
+    CassetteDamaged,
     GraphError,
     InputError,
     LogError,
@@ -23,6 +24,7 @@ from rookery.errors import (
     RunWaiting,
     SecretNeeded,
     SettingMissing,
+    SettingWrong,
 )
 
 P = ParamSpec("P")
@@ -31,6 +33,9 @@ R = TypeVar("R")
 OK, FAILED, USAGE, WAITING, LOG, INTERRUPTED = 0, 1, 2, 3, 4, 130
 CODES = """Exit codes: 0 done; 1 the run failed; 2 wrong usage, or faults in the program or its inputs; 3 the run waits for a person;
 4 the log cannot be used; 130 interrupted."""
+
+_BEFORE = (GraphError, InputError, ModelUnknown, SettingMissing, SettingWrong, CassetteDamaged, RunUnknown, RunMismatch, SecretNeeded)
+"""What is found before anything runs."""
 
 
 def say(text: str = "") -> None:
@@ -58,7 +63,7 @@ def code_of(error: BaseException) -> int:
         return WAITING
     if isinstance(error, LogError | RunBusy):
         return LOG
-    if isinstance(error, GraphError | InputError | ModelUnknown | SettingMissing | RunUnknown | RunMismatch | SecretNeeded):
+    if isinstance(error, _BEFORE):
         return USAGE
     return FAILED
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import decimal
 import enum
-import fractions
-import pathlib
 import re
 import sys
 import types
 import typing
-import uuid
 from collections import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
 from typing_extensions import ReadOnly, TypeAliasType, is_typeddict
@@ -302,10 +299,20 @@ def name_of(type_: Any) -> str:
 
 # ------------------------------------------------------------------ sharing
 
-_IMMUTABLE = (
-    str, int, float, bool, bytes, complex, _NONE, datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal,
-    fractions.Fraction, uuid.UUID, pathlib.PurePath, re.Pattern, enum.Enum, range,
-)  # fmt: skip
+_ATOMS = (str, int, float, bytes, complex, _NONE, enum.Enum, datetime.date, datetime.time, datetime.timedelta, re.Pattern, range)
+
+
+@cache
+def _immutable() -> tuple[type, ...]:
+    """Classes whose objects can't be changed; the modules of the rarer ones are imported when somebody asks."""
+    from decimal import Decimal
+    from fractions import Fraction
+    from pathlib import PurePath
+    from uuid import UUID
+
+    return (*_ATOMS, Decimal, Fraction, PurePath, UUID, datetime.tzinfo)
+
+
 _shareable: dict[Any, bool] = {}
 
 
@@ -335,7 +342,7 @@ def _is_shareable(type_: Any, seen: frozenset[int]) -> bool:
         return all(_is_shareable(arg, seen) for arg in held)
     if not isinstance(type_, type):
         return False
-    if issubclass(type_, _IMMUTABLE):
+    if issubclass(type_, _ATOMS) or issubclass(type_, _immutable()):
         return True
     parts = _frozen_parts(type_)
     return parts is not None and all(_is_shareable(part, seen) for part in parts)
@@ -360,4 +367,4 @@ def is_immutable(value: Any) -> bool:
     """Whether this value can't be changed, whatever its type says."""
     if isinstance(value, tuple | frozenset):
         return all(map(is_immutable, value))
-    return isinstance(value, _IMMUTABLE) or shareable(type(value))
+    return isinstance(value, _ATOMS) or shareable(type(value))

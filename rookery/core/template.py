@@ -104,6 +104,6 @@ def as_text(value: Any) -> str:
         return repr(value)
     if isinstance(value, list | tuple) and value and all(type(item) is str for item in value):
         return "\n".join(value)
-    from rookery.core.types import dump
+    from rookery.core.types import show
 
-    return dump(value, type(value)).decode()
+    return show(value)

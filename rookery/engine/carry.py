@@ -235,7 +235,7 @@ async def _ask(run: Run, node: Node, policy: Policy, model: Model, rendered: Ren
                 raise
             repairs -= 1
             run.post(ev.AttemptFailed(time.time(), node.path, 1, fault_of(error), 0.0, model.capabilities.name, repair=True))
-            asked = repair_text(error, rendered.type) + (" Your answer was cut off at its length limit; be shorter." if stop == "length" else "")
+            asked = repair_text(error, rendered.type, rendered.form) + (" Your answer was cut off at its length limit; be shorter." if stop == "length" else "")
             request = rendered.request.with_message(Message.of("assistant", text), Message.of("user", asked))
             elements = None
         else:

@@ -7,6 +7,7 @@ offers no switch at run time) when several models or other work share the machin
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,6 +273,9 @@ class LlamaModel:
 
 def _normed(x: Array, eps: float) -> Array:
     """RMSNorm without its gain, which is part of the matrix that follows."""
+    if x.size == x.shape[-1]:  # one token of one sequence: plain floats are faster
+        flat = x.reshape(-1)
+        return cast("Array", x * np.float32(1.0 / math.sqrt(float(flat @ flat) / x.size + eps)))
     square = np.einsum("...d,...d->...", x, x)[..., None]
     return cast("Array", x / np.sqrt(square / np.float32(x.shape[-1]) + np.float32(eps)))
 
