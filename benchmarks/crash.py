@@ -251,8 +251,9 @@ def trial(number: int, chance: random.Random, reference: tuple[str, dict[str, st
                 break
         result = folder / "value"
         found.answers = person.answers
-        found.wrong = "" if result.exists() and result.read_text() == value else f"ended with {code}: {errors[-2000:]}" if code else "no or another value"
-        found.wrong = found.wrong or "; ".join(_faults(folder))
+        right = code == 0 and result.exists() and result.read_text() == value
+        why = " / ".join(errors.strip().splitlines()[-2:])
+        found.wrong = "; ".join(_faults(folder)) if right else f"ended with {code}: {why}" if code else "stuck, or another value"
         snapshots.append((_finished(folder), _executed(folder)))
     _judge(found, snapshots, keys)
     return found
@@ -338,7 +339,7 @@ def measure(runs: int, seed: int = 0) -> dict[str, Any]:
         trials.append(one)
         killed += one.kills > 0
         if one.wrong or one.repeated or len(trials) % 10 == 0:
-            say(f"{len(trials)} runs, {sum(each.kills for each in trials)} kills" + (f"; {one.number}: {one.wrong or one.repeated}" if one.wrong or one.repeated else ""))
+            say(f"{len(trials)} runs, {sum(each.kills for each in trials)} kills; the last one: {one.wrong or 'right'}, {one.repeated} repeated")
     resumed = sorted(seconds for one in trials if one.kills for seconds in one.resume_s)
     return {
         "calls": len(reference[1]) + 1, "uninterrupted_s": reference[2], "runs": len(trials), "runs_killed": killed, "seed": seed,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from rookery.core.function import Prompt, Tool
-from rookery.core.graph import MISSING, Call, Graph, Param, Tape, Variable, bind, record, signature_of, trace
+from rookery.core.graph import MISSING, Call, Graph, Param, Variable, record, signature_of, trace
 from rookery.errors import GraphFault
 
 

@@ -166,7 +166,13 @@ def critical_path(graph: Graph | Mapping[str, Any], view: View) -> list[Step]:
     """
     groups = by_call(view)
     ends = {name: max((call.ended_at for call in calls), default=0.0) for name, calls in groups.items()}
-    reads = {box.name: box.reads for box in boxes(graph)}
+    found = boxes(graph)
+    reads = {box.name: box.reads for box in found}
+    for when in (box for box in found if box.kind == "when"):
+        for branch in when.reads:  # a branch begins only when the condition, which ended before, is known
+            began = min((call.started_at for call in groups.get(branch, ())), default=0.0)
+            guards = [name for name in when.reads if name != branch and 0.0 < ends.get(name, 0.0) <= began]
+            reads[branch] = (*reads.get(branch, ()), *guards)
     ended = [name for name in reads if ends.get(name)]
     if not ended:
         return []

@@ -12,7 +12,7 @@ from typing import Any
 from rookery.core import event as ev
 from rookery.core.expand import bind_source, build, derive, drain, fail, settle, spawn
 from rookery.core.graph import MISSING, Call, Graph, Ref
-from rookery.core.plan import Planned, plan_of
+from rookery.core.plan import Planned
 from rookery.core.state import DONE, FAILED, READY, RUNNING, SKIPPED, STOPPED, WAITING, Command, Frame, Node, Slot, State
 from rookery.core.value import codec
 

@@ -39,7 +39,7 @@ def wait_before(attempts: Attempts, number: int, started: float, error: BaseExce
     state = RetryCallState(AsyncRetrying(), None, (), {})
     state.attempt_number = number
     state.start_time = started
-    state.set_exception((type(error), error, error.__traceback__))  # type: ignore[arg-type]
+    state.set_exception((type(error), error, error.__traceback__))
     state.outcome_timestamp = time.monotonic()
     if stop(state):
         return None

@@ -16,7 +16,7 @@ from rookery.core.limit import Worst
 from rookery.core.policy import Policy
 from rookery.core.state import Node
 from rookery.core.types import element_type
-from rookery.core.value import codec, digest
+from rookery.core.value import codec, digest, read
 from rookery.engine.attempt import FOR_PROMPTS, FOR_TOOLS, candidates, falls_back, fault_of, wait_before
 from rookery.errors import CallTimeout, ContextOverflow, LimitReached, LogError, ParseFailed, ReplyCut, RunBusy, SettingMissing
 from rookery.models.model import Message, Model, Request, Usage
@@ -77,10 +77,7 @@ def finish(run: Run, node: Node, value: Any, outcome: Outcome | None = None) -> 
     state = run.state
     labels = state.labels(node)
     writer = state.writer
-    if SECRET in labels:
-        reference = writer.secret(value, node.codec)
-    else:
-        reference = writer.write(value, node.codec)
+    reference = writer.secret(value, node.codec) if SECRET in labels else writer.write(value, node.codec)
     if outcome is None:
         run.post_last(ev.CallFinished(time.time(), node.path, reference, labels, held=value))
     else:
@@ -108,7 +105,7 @@ async def _attempts(run: Run, node: Node, number: int, started: float) -> None:
     policy = run.policy(node)
     prompt = node.kind == "prompt"
     attempts = policy.attempts or (FOR_PROMPTS if prompt else FOR_TOOLS)
-    names = candidates(policy.model or (run.default_model if prompt else None), policy.fallback) if prompt else [None]
+    names = candidates(policy.model or run.default_model, policy.fallback) if prompt else [None]
     spend, made = ev.NOTHING_SPENT, 0
     while True:
         name = names[0] if names else None
@@ -235,26 +232,28 @@ async def _ask(run: Run, node: Node, policy: Policy, model: Model, rendered: Ren
                 raise
             repairs -= 1
             run.post(ev.AttemptFailed(time.time(), node.path, 1, fault_of(error), 0.0, model.capabilities.name, repair=True))
-            asked = repair_text(error, rendered.type, rendered.form) + (" Your answer was cut off at its length limit; be shorter." if stop == "length" else "")
+            asked = repair_text(error, rendered.type, rendered.form)
+            if stop == "length":
+                asked += " Your answer was cut off at its length limit; be shorter."
             request = rendered.request.with_message(Message.of("assistant", text), Message.of("user", asked))
             elements = None
         else:
-            return _with_committed(node, value)
+            return _with_committed(run, node, value)
 
 
-def _with_committed(node: Node, value: Any) -> Any:
+def _with_committed(run: Run, node: Node, value: Any) -> Any:
     """The list whose first elements are those that others have already been given."""
-    committed = node.elements
-    if not committed or not isinstance(value, list):
+    element = node.codec.element
+    if not node.elements or element is None or not isinstance(value, list):
         return value
-    from rookery.core.value import read
-
-    given = [slot.held if slot.ref is None else read(slot.ref, slot.codec, _no_bytes) if slot.ref[0] == "=" else slot.held for slot in committed]
-    return [*given, *value[len(given) :]]
-
-
-def _no_bytes(name: str) -> bytes:
-    raise LookupError(name)
+    result = list(value)
+    for index, slot in enumerate(node.elements):
+        given = run.state.ref(slot)
+        if index >= len(result):
+            result.append(read(given, element, run.stored))
+        elif run.state.writer.write(result[index], element) != given:
+            result[index] = read(given, element, run.stored)
+    return result
 
 
 def _elements(run: Run, node: Node, rendered: Rendered) -> Any:

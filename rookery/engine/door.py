@@ -20,7 +20,7 @@ from rookery.core.limit import Ledger, Limit
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.schedule import step
 from rookery.core.state import Slot, State
-from rookery.core.value import Writer, codec, plain
+from rookery.core.value import codec, plain
 from rookery.core.view import View, fold
 from rookery.engine.cache import ResultCache
 from rookery.engine.log import Log
@@ -203,7 +203,6 @@ def fork(
         assert isinstance(first, ev.RunStarted)
         description = run.state.writer.store(description_of(graph))
         kept[0] = ev.RunStarted(first.at, name, graph.origin, description, first.inputs, first.labels, first.seed, id, first.options)
-        run.state.get = _reading(opened, run.state.writer)
         replay(run.state, kept, settings.secrets, run=id)
         edits = [edit_event(run.state, variable, value, by="fork", run=id) for variable, value in (edit or {}).items()]
         for event in edits:
@@ -214,16 +213,6 @@ def fork(
         return [ev.RunResumed(time.time(), f"pid {_pid()}")]
 
     return Run(graph, id=name, log=opened, options=settings, program=graph.origin, begin=begin, new=True)
-
-
-def _reading(log: Log, writer: Writer) -> Callable[[str], bytes]:
-    def get(name: str) -> bytes:
-        for known, data in writer.new:
-            if known == name:
-                return data
-        return log.get(name)
-
-    return get
 
 
 def _still_valid(graph: Graph, events: list[Event], log: Log) -> list[Event]:

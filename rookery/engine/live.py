@@ -32,13 +32,10 @@ class LiveScope:
         self.waiting = 0
         self._claimed: set[str] = set()
 
-    def restart(self) -> None:
-        """The call's code begins from its top (again)."""
-        self._claimed.clear()
-
     def make(self, graph: Graph, inputs: Mapping[str, Any]) -> Variable[Any]:
         """Carry out a graph of one call; equal calls of an earlier execution give their recorded values."""
         run, state = self.run, self.run.state
+        run.hosts(self)
         sources = {name: (self._source(variable), variable.type) for name, variable in inputs.items()}
         params = {name: Param(name, type_) for name, (_, type_) in sources.items()}
         inputs_digest = self._digest(graph, {name: f"{source.name}{list(source.path)}" for name, (source, _) in sources.items()})

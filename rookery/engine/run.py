@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
@@ -77,11 +78,12 @@ class Run:
         """Events that the state has stepped through already and that this run's log does not hold yet (a fork's)."""
         self._begin = begin
         self._new = new
-        self._models: dict[str, Model] = {}
+        self._models: dict[str | None, Model] = {}
         self._owned: list[Model] = []
         self._places: dict[int, asyncio.Semaphore] = {}
         self._pending: list[Event] = []
         self._flushing: asyncio.Handle | None = None
+        self._flying: dict[str, bytes] = {}
         self._committing = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._backlog: deque[Node] = deque()
@@ -105,7 +107,7 @@ class Run:
         self._writer: LogWriter = self.log.begin(self.id, new=self._new)
         self._stack.callback(self._writer.close)
         try:
-            self.state = State(self.graph, get=self.log.get, writer=Writer(key=self.id.encode()))
+            self.state = State(self.graph, get=self.stored, writer=Writer(key=secrets.token_bytes(16)))
             first = self._begin(self)
             if self.prologue:
                 await committed(self._writer.append(self.prologue, self.state.writer.take()))
@@ -192,6 +194,12 @@ class Run:
             await self._changed.wait()
         return False
 
+    def stored(self, name: str) -> bytes:
+        """The bytes of a value by hash, committed or about to be. Raises LogCorrupt."""
+        if name in self._flying:
+            return self._flying[name]
+        return next((data for known, data in self.state.writer.new if known == name), None) or self.log.get(name)
+
     def remember(self, events: list[Event]) -> None:
         """Take in events that are committed and stepped: those of an earlier process, or of the run this one was forked from."""
         self._history += events
@@ -264,8 +272,9 @@ class Run:
         if not batch or self._done.done() or self._committing:
             self._pending = batch
             return
+        values = self.state.writer.take()
         try:
-            waiting = self._writer.append(batch, self.state.writer.take())
+            waiting = self._writer.append(batch, values)
         except (LogError, RunBusy) as error:
             self.crash(error)
             return
@@ -273,10 +282,12 @@ class Run:
             self._apply(batch)
         else:
             self._committing = True
+            self._flying = dict(values)
             asyncio.ensure_future(waiting, loop=self._loop).add_done_callback(lambda future: self._committed(future, batch))
 
     def _committed(self, future: asyncio.Future[None], batch: list[Event]) -> None:
         self._committing = False
+        self._flying = {}
         error = future.exception() if not future.cancelled() else RunCancelled(f"run {self.id} was left", run=self.id)
         if error is not None:
             self.crash(error)
@@ -345,11 +356,13 @@ class Run:
 
     def _hosts(self) -> int:
         """Calls in flight that only wait for calls of their own; they take no place."""
-        return sum(1 for scope in self._scopes.values() if scope.waiting > 0 and scope.path in self._tasks)
+        return sum(1 for scope in self._scopes.values() if scope.waiting > 0)
 
     def gone(self, path: str) -> None:
         """A call is no longer in flight."""
         self._tasks.pop(path, None)
+        if self._scopes:
+            self._scopes.pop(path, None)
         if self._backlog and self._ending is None:
             self._start(self._backlog.popleft())
         if self._ending is not None and not self._tasks:
@@ -450,11 +463,11 @@ class Run:
 
     def live(self, node: Node) -> LiveScope:
         """Where the calls that a call's own code makes are recorded."""
-        scope = self._scopes.get(node.path)
-        if scope is None:
-            scope = self._scopes[node.path] = LiveScope(self, node.path)
-        scope.restart()
-        return scope
+        return LiveScope(self, node.path)
+
+    def hosts(self, scope: LiveScope) -> None:
+        """A call in flight has begun to make calls of its own."""
+        self._scopes[scope.path] = scope
 
     def policy(self, node: Node) -> Policy:
         """A call's own options over the run's."""
@@ -462,18 +475,25 @@ class Run:
         return own.over(self.options.policy) if self.has_defaults else own
 
     def model(self, spec: Any, call: str) -> Model:
-        """The model of a name, made at first use. Raises SettingMissing when the call has none, ModelUnknown and the like."""
-        if spec is None:
-            raise SettingMissing(f"{call} needs a model, and none is given", hint='pass model="openai:gpt-5-mini", or set ROOKERY_MODEL')
-        if not isinstance(spec, str):
+        """The model of a name, made at first use; None is the one of the settings.
+
+        Raises SettingMissing when there is none or its key is not set, ModelUnknown, SettingWrong.
+        """
+        if spec is not None and not isinstance(spec, str):
             return spec  # type: ignore[no-any-return]
         found = self._models.get(spec)
         if found is None:
             from rookery.models.provider import model
 
-            named = self.options.models.get(spec, spec)
-            found = self._models[spec] = model(named)
-            if isinstance(named, str):
+            named = self.options.models.get(spec, spec) if spec is not None else None
+            try:
+                found = model(named)
+            except SettingMissing as error:
+                if spec is not None:
+                    raise
+                raise SettingMissing(f"{call} needs a model, and none is given", hint=f'pass model="openai:gpt-5-mini"; {error.hint}') from error
+            self._models[spec] = found
+            if found is not named:
                 self._owned.append(found)
         return found
 

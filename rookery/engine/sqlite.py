@@ -102,7 +102,7 @@ class SQLiteLog:
                 "SELECT name, program, state, started_at, changed_at, parent, owner, beat FROM run ORDER BY started_at DESC, id DESC"
             ).fetchall()
         now = time.time()
-        return [RunInfo(*row[:6], owner=row[6] if row[6] and _lives(row[6], row[7], now) else "") for row in rows]
+        return [RunInfo(*row[:6], row[6] if row[6] and _lives(row[6], row[7], now) else "") for row in rows]
 
     def post(self, run: str, message: Message) -> None:
         body = json.dumps([message.verb, message.place, message.value, message.by])
@@ -322,7 +322,7 @@ def mapped(path: Path) -> Iterator[None]:
 def _error(error: sqlite3.Error, path: Path) -> LogError:
     text = str(error)
     if "full" in text or "readonly" in text or "unable to open" in text or "disk I/O" in text:
-        return LogFull(f"{path} cannot be written: {text}", path=str(path), hint="free some space, then resume; nothing that was acknowledged is lost")
+        return LogFull(f"{path} cannot be written: {text}", path=str(path), hint="free some space and resume; nothing acknowledged is lost")
     if "locked" in text or "busy" in text:
         return LogError(f"{path} is locked by another process", path=str(path), hint="try again")
     return LogCorrupt(f"{path} cannot be read: {text}", path=str(path), hint="move the file away; `rookery doctor` says what can be saved")

@@ -107,7 +107,9 @@ class Hungry:
 
     def __init__(self, max_in_flight: int | None = None) -> None:
         self.used = 0
-        self.capabilities = Capabilities("scripted:hungry", is_local=True, exact_token_count=True, price_usd=(0.0, 0.001), max_in_flight=max_in_flight)
+        self.capabilities = Capabilities(
+            "scripted:hungry", is_local=True, exact_token_count=True, price_usd=(0.0, 0.001), max_in_flight=max_in_flight
+        )
         self.flying = self.most = 0
 
     async def stream(self, request: Request):  # type: ignore[no-untyped-def]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -29,9 +30,13 @@ def sums(xs: list[int]) -> int:
     return total(xs=number.each(x=xs))
 
 
+def answered(body: dict[str, Any]) -> str:
+    return str(body["messages"][0]["content"]).split("number ")[1].split(".")[0]
+
+
 async def test_a_run_outlives_a_fifth_of_faults() -> None:
     calls = 200
-    async with serve(lambda body: body["messages"][0]["content"].split("number ")[1].split(".")[0], faults=Faults(rate=0.2, seed=3, stall_s=5)) as server:
+    async with serve(answered, faults=Faults(rate=0.2, seed=3, stall_s=5)) as server:
         model = OpenAIModel("test", base_url=server.url, timeout_s=0.5, max_in_flight=16)
         async with start(sums, xs=list(range(calls)), model=model) as r:
             assert await r == sum(range(calls))

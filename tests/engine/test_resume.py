@@ -204,7 +204,7 @@ async def test_async_code_resumes_from_any_point(cut: int) -> None:
     log = MemoryLog()
     async with start(researcher, topic="rooks", model=ScriptedModel(writer), log=log, id="r") as r:
         value = await r
-    events = [event for event in log.read("r")][:cut]
+    events = log.read("r")[:cut]
     shorter = MemoryLog()
     writer_ = shorter.begin("r", new=True)
     writer_.append(events, [(name, data) for name, data in log._values.items()])

@@ -264,7 +264,7 @@ async def test_pause_and_breakpoints() -> None:
         await r.until_waiting()
         done = list(EXECUTED)
         await asyncio.sleep(0.02)
-        assert EXECUTED == done and "several" not in EXECUTED
+        assert done == EXECUTED and "several" not in EXECUTED
         r.go_on()
         assert await r.until_waiting() and "several" not in EXECUTED
         r.go_on("several")
