@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rookery.core.graph import MISSING, Call, Const, Graph, Many, Ref, Source, names_in
@@ -38,6 +37,12 @@ def check(graph: Graph) -> list[GraphFault]:
     faults += _cycles(graph)
     faults += _unreachable(graph)
     return list({(fault.path, fault.fault): fault for fault in faults}.values())
+
+
+def _nearest(name: str, names: Iterable[str], most: int) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(name, list(names), most)
 
 
 def ensure(graph: Graph) -> Graph:
@@ -81,7 +86,7 @@ def _argument_faults(call: Call, params: Any, types: dict[str, Any], path: str) 
         yield GraphFault(path, "there is nothing to map over", hint=f"pass a list, or name the argument: {name}.each('x', x=…)", kind="each")
     for argument, source in call.args.items():
         if argument not in params:
-            near = difflib.get_close_matches(argument, params, 1)
+            near = _nearest(argument, params, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(params) or 'nothing'}"
             yield GraphFault(f"{path}.{argument}", f"{name} has no parameter {argument!r}", hint=hint, kind="unknown argument")
             continue
@@ -142,7 +147,7 @@ def _reference_faults(source: Source, path: str, types: dict[str, Any]) -> Itera
             yield from _reference_faults(item, path, types)
     elif isinstance(source, Ref):
         if source.name not in types:
-            near = difflib.get_close_matches(source.name, types, 1)
+            near = _nearest(source.name, types, 1)
             yield GraphFault(path, f"there is no variable {source.name!r}", hint=f"did you mean {near[0]!r}?" if near else "", kind="unset input")
             return
         found = types[source.name]
@@ -166,7 +171,7 @@ def _prompt_faults(prompt: Any) -> Iterator[GraphFault]:
         for template in (prompt.template, prompt.system):
             for hole in template.holes if template is not None else ():
                 if hole.name not in params:
-                    near = difflib.get_close_matches(hole.name, params, 1)
+                    near = _nearest(hole.name, params, 1)
                     hint = f"did you mean {{{near[0]}}}?" if near else f"parameters: {', '.join(params) or 'none'}; write {{{{ and }}}} for braces"
                     yield GraphFault(f"prompts.{prompt.name}.template", f"hole {hole} names no parameter", hint=hint, kind="unknown hole")
                     continue

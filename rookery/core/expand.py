@@ -6,6 +6,7 @@ Everything here is called by the schedule while it steps.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from rookery.core.event import Fault
@@ -81,7 +82,9 @@ def _await(state: State, node: Node, deps: list[Slot]) -> None:
         state.queue.append(node)
 
 
-_DERIVED = Planned(Call("derived", "graph", Any), "derive", codec(Any))
+@cache
+def _derived() -> Planned:
+    return Planned(Call("derived", "graph", Any), "derive", codec(Any))
 
 
 def bind_source(state: State, source: Source, frame: Frame, path: str, type_: Any = Any) -> Slot:
@@ -92,7 +95,7 @@ def bind_source(state: State, source: Source, frame: Frame, path: str, type_: An
         slot = Slot(path, codec(type(source.value) if type_ is Any else type_))
         slot.held, slot.done = (source.value if type_ is Any else slot.codec.validate(source.value)), True
         return slot
-    node = Node(path, _DERIVED, "derive", _codec_of(source, frame, type_))
+    node = Node(path, _derived(), "derive", _codec_of(source, frame, type_))
     node.frame, node.slots = frame, source
     state.nodes[path] = node
     node.guards = frame.guards
@@ -268,8 +271,8 @@ def _skip(state: State, node: Node) -> None:
                 state.queue.append(consumer)
 
 
-def _child(state: State, parent: Node, path: str, codec: Codec, plan: Planned = _DERIVED, kind: str = "derive") -> Node:
-    child = Node(path, plan, kind, codec)
+def _child(state: State, parent: Node, path: str, codec: Codec, plan: Planned | None = None, kind: str = "derive") -> Node:
+    child = Node(path, plan or _derived(), kind, codec)
     child.parent = parent
     parent.children.append(child)
     state.nodes[path] = child

@@ -133,7 +133,7 @@ def read(reference: str, codec: Codec, get: Get) -> Any:
     if mark == "#":
         return codec.load(get(rest))
     if mark == "@":
-        element = codec.element or _ANY
+        element = codec.element or plain_codec()
         return [read(item, element, get) for item in _items(rest, get)]
     raise LogCorrupt(f"not a reference: {reference[:40]!r}", hint="the log is damaged")
 
@@ -172,4 +172,6 @@ def needs(reference: str, get: Get) -> Iterator[str]:
                 yield from needs(item, get)
 
 
-_ANY = codec(Any)
+def plain_codec() -> Codec:
+    """The codec of values of no declared type. Not made at import: the first codec loads what types may be made of."""
+    return codec(Any)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rookery.engine.sqlite import connect, mapped
+if TYPE_CHECKING:
+    import sqlite3
 
 
 class ResultCache:
@@ -16,12 +17,17 @@ class ResultCache:
     Without a path it lives as long as the object; with one it is a SQLite file that any number of processes may share.
     """
 
-    def __init__(self, path: str | Path | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self._values: dict[str, bytes] = {}
         self._flying: dict[str, asyncio.Future[bytes | None]] = {}
-        self._path = Path(path).expanduser() if path is not None else None
         self._db: sqlite3.Connection | None = None
-        if self._path is not None:
+        if path is not None:
+            from pathlib import Path
+
+            from rookery.engine.sqlite import connect, mapped
+
+            self._path = Path(path).expanduser()
+            self._mapped = mapped
             with mapped(self._path):
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._db = connect(self._path)
@@ -31,18 +37,18 @@ class ResultCache:
     def get(self, key: str) -> bytes | None:
         """The value's canonical bytes, or None."""
         found = self._values.get(key)
-        if found is None and self._db is not None and self._path is not None:
-            with mapped(self._path):
+        if found is None and self._db is not None:
+            with self._mapped(self._path):
                 row = self._db.execute("SELECT body FROM result WHERE key = ?", (key,)).fetchone()
             found = bytes(row[0]) if row else None
         return found
 
     def put(self, key: str, data: bytes) -> None:
         """Keep a value's canonical bytes."""
-        if self._db is None or self._path is None:
+        if self._db is None:
             self._values[key] = data
             return
-        with mapped(self._path):
+        with self._mapped(self._path):
             self._db.execute("INSERT OR REPLACE INTO result VALUES (?, ?)", (key, data))
 
     async def single(self, key: str, make: Callable[[], Awaitable[bytes]]) -> tuple[bytes, bool]:

@@ -19,11 +19,11 @@ from rookery.core.types import element_type
 from rookery.core.value import codec, digest, read
 from rookery.engine.attempt import FOR_PROMPTS, FOR_TOOLS, candidates, falls_back, fault_of, wait_before
 from rookery.errors import CallTimeout, ContextOverflow, LimitReached, LogError, ParseFailed, ReplyCut, RunBusy, SettingMissing
-from rookery.models.model import Message, Model, Request, Usage
 
 if TYPE_CHECKING:
     from rookery.decoding.render import Rendered
     from rookery.engine.run import Run
+    from rookery.models.model import Model, Request, Usage
 
 REPAIRS = 2
 """How often text that does not parse goes back to the model, unless the policy says otherwise."""
@@ -219,6 +219,7 @@ def _is_cached(policy: Policy) -> bool:
 async def _ask(run: Run, node: Node, policy: Policy, model: Model, rendered: Rendered, spent: list[ev.Spend]) -> Any:
     """Ask the model, and ask again with the faults when its text does not parse, a bounded number of times."""
     from rookery.decoding.parse import repair_text
+    from rookery.models.model import Message
 
     request = rendered.request
     repairs = policy.repair if policy.repair is not None else REPAIRS
@@ -269,6 +270,8 @@ async def _reply(
     run: Run, node: Node, model: Model, request: Request, policy: Policy, spent: list[ev.Spend], elements: Any
 ) -> tuple[str, str]:
     """One request under the run's limits and the model's concurrency, its text streamed into events."""
+    from rookery.models.model import Usage
+
     request, worst, prompt_tokens = await _reserved(run, node, model, request)
     usage: Usage | None = None
     sent = False

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import time
-import uuid
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from rookery.core import event as ev
@@ -50,7 +49,7 @@ def as_graph(subject: Program) -> Graph:
 
 
 def start(
-    subject: Program, /, *, model: Any = None, models: Mapping[str, Any] | None = None, log: Log | str | Path | None = None,
+    subject: Program, /, *, model: Any = None, models: Mapping[str, Any] | None = None, log: Log | str | os.PathLike[str] | None = None,
     limit: Limit | None = None, max_in_flight: int | None = None, policy: Policy | None = None, cache: ResultCache | None = None,
     seed: int = 0, id: str | None = None, origin: str | None = None, inputs: Mapping[str, Any] | None = None, **more: Any,
 ) -> Run:
@@ -105,7 +104,7 @@ async def _to_end(prepared: Run, answer: Callable[[ev.QuestionAsked], Any] | Non
 
 
 def resume(
-    id: str, subject: Program, /, *, log: Log | str | Path, model: Any = None, models: Mapping[str, Any] | None = None,
+    id: str, subject: Program, /, *, log: Log | str | os.PathLike[str], model: Any = None, models: Mapping[str, Any] | None = None,
     limit: Limit | None = None, max_in_flight: int | None = None, policy: Policy | None = None, cache: ResultCache | None = None,
     secrets: Mapping[str, Any] | None = None,
 ) -> Run:
@@ -130,7 +129,7 @@ def resume(
         run.remember(events)
         if options.limit:
             run.ledger = Ledger(options.limit, spent=run.view.spend, spent_s=run.view.executed_s)
-        return [ev.RunResumed(time.time(), f"pid {_pid()}")]
+        return [ev.RunResumed(time.time(), f"pid {os.getpid()}")]
 
     return Run(graph, id=id, log=opened, options=options, program=graph.origin, begin=begin, new=False)
 
@@ -183,7 +182,7 @@ def _same_program(graph: Graph, state: State, events: list[Event], log: Log, run
 
 
 def fork(
-    id: str, subject: Program, /, *, log: Log | str | Path, edit: Mapping[str, Any] | None = None, new: str | None = None,
+    id: str, subject: Program, /, *, log: Log | str | os.PathLike[str], edit: Mapping[str, Any] | None = None, new: str | None = None,
     secrets: Mapping[str, Any] | None = None, **options: Any,
 ) -> Run:
     """A new run that begins with the values of another, some variables changed: only what depends on them runs.
@@ -210,7 +209,7 @@ def fork(
         run.prologue = [*kept, *edits]
         if settings.limit:
             run.ledger = Ledger(settings.limit)
-        return [ev.RunResumed(time.time(), f"pid {_pid()}")]
+        return [ev.RunResumed(time.time(), f"pid {os.getpid()}")]
 
     return Run(graph, id=name, log=opened, options=settings, program=graph.origin, begin=begin, new=True)
 
@@ -238,7 +237,7 @@ def _still_valid(graph: Graph, events: list[Event], log: Log) -> list[Event]:
     return [event for event in events if stays(event)]
 
 
-def show(id: str, *, log: Log | str | Path) -> View:
+def show(id: str, *, log: Log | str | os.PathLike[str]) -> View:
     """A run as it stands in its log."""
     view = View(run=id)
     for event in open_log(log).read(id):
@@ -248,11 +247,4 @@ def show(id: str, *, log: Log | str | Path) -> View:
 
 def new_id(name: str) -> str:
     """A readable run id: the program's name and 8 hex digits that begin with the time's."""
-    return f"{name}-{int(time.time()) & 0xFFFFF:05x}{uuid.uuid4().hex[:4]}"
-
-
-def _pid() -> int:
-    import os
-
-    return os.getpid()
-
+    return f"{name}-{int(time.time()) & 0xFFFFF:05x}{os.urandom(2).hex()}"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import secrets
+import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rookery.core import event as ev
 from rookery.core.event import Event, Spend
@@ -29,7 +28,9 @@ from rookery.engine.carry import carry
 from rookery.engine.live import LiveScope
 from rookery.engine.log import Log, LogWriter, MemoryLog, Message, committed
 from rookery.errors import InputError, LogError, RookeryError, RunBusy, RunCancelled, RunError, SettingMissing
-from rookery.models.model import Model
+
+if TYPE_CHECKING:
+    from rookery.models.model import Model
 
 ENDS = (ev.RunFinished, ev.RunFailed)
 INBOX_S = 0.1
@@ -107,7 +108,7 @@ class Run:
         self._writer: LogWriter = self.log.begin(self.id, new=self._new)
         self._stack.callback(self._writer.close)
         try:
-            self.state = State(self.graph, get=self.stored, writer=Writer(key=secrets.token_bytes(16)))
+            self.state = State(self.graph, get=self.stored, writer=Writer(key=os.urandom(16)))
             first = self._begin(self)
             if self.prologue:
                 await committed(self._writer.append(self.prologue, self.state.writer.take()))
@@ -589,11 +590,11 @@ def edit_event(state: State, variable: str, value: Any, *, by: str, run: str) ->
     return ev.VariableEdited(time.time(), variable, state.writer.write(slot.codec.validate(value), slot.codec), by, slot.labels)
 
 
-def open_log(log: Log | str | Path | None) -> Log:
+def open_log(log: Log | str | os.PathLike[str] | None) -> Log:
     """A log as given: an object, the path of a SQLite file, or None for one in memory."""
     if log is None:
         return MemoryLog()
-    if isinstance(log, str | Path):
+    if isinstance(log, str | os.PathLike):
         from rookery.engine.sqlite import SQLiteLog
 
         return SQLiteLog(log)
