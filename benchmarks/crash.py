@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Target, finish, options, say, scratch, table
+from benchmarks.report import ROOT, Target, finish, options, say, scratch, table
 from rookery import RookeryError, SQLiteLog, ask, graph, loop, prompt, resume, show, start, tool
 from rookery.engine.log import Message
 from rookery.testing import ScriptedModel
@@ -265,7 +265,8 @@ def _life(folder: Path, point: Point | None, person: Person | None, found: Trial
     begun_file.unlink(missing_ok=True)
     with (folder / "errors").open("w+") as errors:
         made, begun = time.monotonic(), None
-        child = subprocess.Popen([sys.executable, "-m", "benchmarks.crash", "--child", str(folder)], stdin=subprocess.DEVNULL, stderr=errors)
+        command = [sys.executable, "-m", "benchmarks.crash", "--child", str(folder)]
+        child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=errors)
         while child.poll() is None:
             if begun is None and begun_file.exists():
                 begun = time.monotonic()

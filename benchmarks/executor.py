@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks import peers
 from benchmarks.peers import FORMS, SHAPES, STORES, TOO_LARGE, Lap, Play, expected
-from benchmarks.report import Cell, Slow, Target, Worker, finish, obey, options, say, scratch, size_of, table
+from benchmarks.report import ROOT, Cell, Slow, Target, Worker, finish, obey, options, say, scratch, size_of, table
 
 SIZES = (100, 1000, 10_000)
 QUICK_SIZES = (100, 1000)
@@ -271,7 +271,8 @@ def _cast(shape: str, n: int, before: list[Cell], *, with_peers: bool, quick: bo
             best = {cell.form: min(cell.us(), default=math.inf) for cell in last if cell.n == max(other.n for other in last)}
             for form in FORMS[system][shape]:
                 kept = not best or best.get(form, math.inf) <= PRUNE * min(best.values())
-                if kept and n <= TOO_LARGE.get((system, shape, form, store), n) // (2 if quick else 1):
+                largest = TOO_LARGE.get((system, shape, form, store), math.inf)
+                if kept and n <= (largest / 2 if quick else largest):
                     yield Cell(system, shape, n, form, store, QUICK_PEER_ROUNDS if quick else PEER_ROUNDS.get(n, 2))
 
 
@@ -329,7 +330,7 @@ def imports(repeats: int) -> dict[str, Any]:
     found: dict[str, list[dict[str, Any]]] = {"": [], "rookery": []}
     for turn in range(repeats + 1):
         for what, answers in found.items():
-            run = subprocess.run([sys.executable, "-c", _IMPORT, what, *FOREIGN], capture_output=True, text=True, check=True)
+            run = subprocess.run([sys.executable, "-c", _IMPORT, what, *FOREIGN], cwd=ROOT, capture_output=True, text=True, check=True)
             answers += [json.loads(run.stdout)] if turn else []  # the first writes the byte code
     middle = {what: statistics.median(answer["bytes"] for answer in answers) for what, answers in found.items()}
     return {
@@ -444,14 +445,15 @@ def lines(data: dict[str, Any]) -> Iterator[str]:
 
 
 def measure(*, sizes: Sequence[int], turns: Sequence[int], with_peers: bool, quick: bool) -> dict[str, Any]:
-    """Everything, in processes of their own."""
+    """Everything, in processes of their own. Sizes under 100 only try it out."""
+    rounds, repeats = (1, 1) if max(sizes) < 100 else (2, 5) if quick else (7, 15)
     workers = {system: Worker("benchmarks.executor", "--worker", system) for system in ("rookery", *FORMS)}
     try:
         data: dict[str, Any] = {
             "sizes": sizes, "turns": turns, "cells": tournament(sizes, with_peers=with_peers, quick=quick, workers=workers),
             "empty_log_bytes": workers["rookery"].ask({"do": "empty"}, timeout_s=TIMEOUT_S)["bytes"],
             "history": bytes_of_history(turns, workers, with_peers=with_peers),
-            "overlap": overlap(workers, rounds=2 if quick else 7, with_peers=with_peers),
+            "overlap": overlap(workers, rounds=rounds, with_peers=with_peers),
         }
     finally:
         for worker in workers.values():
@@ -460,7 +462,7 @@ def measure(*, sizes: Sequence[int], turns: Sequence[int], with_peers: bool, qui
     data["ratios"] = figures.ratios()
     flat = ("rookery memory", "rookery sqlite", "bare none", "bare rows")
     data["flatness"] = {f"{shape}, {who}": figures.flatness(who, shape) for shape in SHAPES for who in flat}
-    data["import"] = imports(5 if quick else 15)
+    data["import"] = imports(repeats)
     return data
 
 

@@ -86,7 +86,8 @@ class Tally:
     def plain(self) -> dict[str, Any]:
         return {
             "runs": self.runs, "calls": self.calls, "right": self.right, "typed_errors": dict(self.typed),
-            "bad": self.bad[:20], "bad_runs": len(self.bad), "requests": self.requests, "faults": self.faults, "amplification": self.requests / self.calls,
+            "bad": self.bad[:20], "bad_runs": len(self.bad), "requests": self.requests, "faults": self.faults,
+            "amplification": self.requests / self.calls,
             "needless_requests": self.requests - self.faults - self.calls if not self.typed else None, "seconds": round(self.seconds, 2),
         }
 

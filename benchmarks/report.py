@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("rookery", "pydantic", "openai", "langgraph", "langgraph-checkpoint-sqlite", "pydantic-graph", "aiosqlite")
+ROOT = Path(__file__).parents[1]
+"""Where processes are started, so that they find these modules."""
 MET, MISSED, ABSENT = "met", "missed", "absent"
 
 
@@ -185,7 +187,8 @@ class Worker:
         """Its answer. Raises Slow after ``timeout_s``, ChildProcessError when it ends without one."""
         process = self._process
         if process is None or process.poll() is not None:
-            process = self._process = subprocess.Popen([sys.executable, "-m", *self._arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            command = [sys.executable, "-m", *self._arguments]
+            process = self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(json.dumps(order).encode() + b"\n")
         process.stdin.flush()

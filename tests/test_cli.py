@@ -29,7 +29,7 @@ PROGRAM = '''
 import asyncio, json
 from pathlib import Path
 from pydantic import BaseModel
-from rookery import ask, graph, prompt, tool
+from rookery import ask, graph, loop, prompt, tool
 from rookery.testing import ScriptedModel
 
 def answer(request):
@@ -83,6 +83,13 @@ async def naps(times: int) -> int:
         x = await nap(x=x)
     return x
 
+@graph
+def dozen(x: int) -> int:
+    return loop(nap, x=x, times=12)
+
+async def asks(x: int) -> str:
+    return "yes" if await ask(bool, "Go on?") else "no"
+
 @prompt
 def needs_model(wish: Wish) -> str:
     """Write {wish.n} words about {wish.topic}."""
@@ -130,8 +137,12 @@ def began(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
 
 
-def ended(process: subprocess.Popen[str]) -> Done:
-    out, err = process.communicate(timeout=60)
+def ended(process: subprocess.Popen[str], *, seconds: float = 60.0) -> Done:
+    try:
+        out, err = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+        process.wait()
     return Done(process.returncode, out, err)
 
 
@@ -306,6 +317,14 @@ def _own_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
+@pytest.mark.xfail(strict=False, raises=subprocess.TimeoutExpired, reason="Run.is_waiting does not see that async code only waits for a person")
+def test_a_question_of_async_code_waits_too() -> None:
+    done = ended(began("run", "prog.py:asks", "x=1"), seconds=8)
+    assert done.code == 3 and "rookery answer" in done.err
+    rk("answer", "last", "asks/ask", "yes")
+    assert rk("resume", "last", "-q").out == "yes\n"
+
+
 # ------------------------------------------------------------------ stop, resume, steer
 
 
@@ -332,27 +351,30 @@ def test_kill_and_resume_repeats_nothing_finished() -> None:
 
 
 def test_pause_continue_break_and_cancel_from_another_process() -> None:
-    process = began("run", "prog.py:naps", "times=12")
+    process = began("run", "prog.py:dozen", "x=0")
     until(lambda: len(executed()) >= 2)
     (line,) = rk("runs", "--json").data["runs"]
     assert line["owner"]
     assert "it is paused" in rk("pause", "last").out
-    assert ended(process).code == 3
-    assert rk("show", "last").out.count("nap") >= 2
-    rk("break", "last", "naps/nap~5")
+    done = ended(process)
+    assert done.code == 3 and "paused" in done.err and "rookery continue" in done.err
+    place = "nap#6/nap"
+    rk("break", "last", place)
     rk("continue", "last")
     assert rk("resume", "last", "-q").code == 3
-    assert "stops at naps/nap~5" in rk("show", "last").out
-    rk("break", "last", "naps/nap~5", "--off")
-    rk("continue", "last", "naps/nap~5")
+    assert f"stops at {place}" in rk("show", "last").out and len(executed()) == 6
+    rk("break", "last", place, "--off")
+    rk("continue", "last", place)
     process = began("resume", "last")
-    until(lambda: len(executed()) >= 6)
-    assert rk("resume", "last").code == 4  # the other process holds it
+    until(lambda: len(executed()) >= 8)
+    busy = rk("resume", "last")
+    assert busy.code == 4 and "being written" in busy.err
     rk("cancel", "last")
     done = ended(process)
     assert done.code == 1 and "cancel" in done.err
     assert "failed" in rk("runs").out
     assert rk("resume", "last", "-q").out == "12\n"
+    assert len(executed()) <= 12 + 1
 
 
 def test_edit_reaches_a_running_run_and_is_refused_by_a_finished_one() -> None:

@@ -20,7 +20,6 @@ from rookery.core.graph import Graph
 from rookery.errors import InputError, ParseFailed
 
 if TYPE_CHECKING:
-    from rookery.engine.sqlite import SQLiteLog
     from rookery.models.model import Model
 
 
@@ -29,7 +28,7 @@ class Again:
     """A recorded run with its program and its model."""
 
     run: str
-    log: SQLiteLog
+    path: Path
     graph: Graph
     model_name: str | None
     model: Model | None
@@ -37,9 +36,9 @@ class Again:
 
 def prepared(path: Path, name: str, program: str | None, model: str | None) -> Again:
     """What is needed to go on with a run. Raises RunUnknown, InputError when its program is not found, ModelUnknown and the like."""
-    log = opened(path)
-    info = found(log, name)
-    first = started(log, info.run)
+    with opened(path) as log:
+        info = found(log, name)
+        first = started(log, info.run)
     try:
         graph = load(program or first.program).graph
     except InputError as error:
@@ -49,7 +48,7 @@ def prepared(path: Path, name: str, program: str | None, model: str | None) -> A
         raise
     recorded = first.options.get("model")
     model_name, built = model_of(model, graph, recorded=recorded if isinstance(recorded, str) else None)
-    return Again(info.run, log, graph, model_name, built)
+    return Again(info.run, path, graph, model_name, built)
 
 
 def secrets_of(graph: Graph, words: Sequence[str]) -> dict[str, Any]:
@@ -82,10 +81,15 @@ def edits_of(again: Again, words: Sequence[str]) -> dict[str, Any]:
             raise InputError(f"{word!r} is not VARIABLE=VALUE", hint="for example inputs.topic=crows")
         type_ = _type_of(again.graph, variable)
         try:
-            edits[variable] = edited(again.log, again.run, variable, text) if type_ is None else value_of(text, type_)
+            edits[variable] = _recorded(again, variable, text) if type_ is None else value_of(text, type_)
         except ParseFailed as error:
             raise InputError(f"{variable}: {error.reason}") from None
     return edits
+
+
+def _recorded(again: Again, variable: str, text: str) -> Any:
+    with opened(again.path) as log:
+        return edited(log, again.run, variable, text)
 
 
 def _type_of(graph: Graph, variable: str) -> Any:
@@ -103,17 +107,17 @@ def pruned(path: Path, names: Sequence[str], *, finished: bool, older_than_days:
 
     if not names and not finished and older_than_days is None:
         raise InputError("nothing says which runs to remove", hint="name runs, or use --finished, --older-than DAYS")
-    log = opened(path)
-    chosen = [found(log, name).run for name in names]
-    if finished or older_than_days is not None:
-        latest = time.time() - (older_than_days or 0.0) * 86_400
-        chosen += [
-            info.run for info in log.runs()
-            if info.run not in chosen and not info.owner and (not finished or state_of(info) == "finished") and info.changed_at <= latest
-        ]
-    if chosen and ask and not names and not as_json and sys.stdin.isatty():
-        typer.confirm(f"remove {len(chosen)} run(s) from {path}?", abort=True)
-    freed = log.prune(chosen) if chosen else 0
+    with opened(path) as log:
+        chosen = [found(log, name).run for name in names]
+        if finished or older_than_days is not None:
+            latest = time.time() - (older_than_days or 0.0) * 86_400
+            chosen += [
+                info.run for info in log.runs()
+                if info.run not in chosen and not info.owner and (not finished or state_of(info) == "finished") and info.changed_at <= latest
+            ]
+        if chosen and ask and not names and not as_json and sys.stdin.isatty():
+            typer.confirm(f"remove {len(chosen)} run(s) from {path}?", abort=True)
+        freed = log.prune(chosen) if chosen else 0
     if as_json:
         out.say_json({"removed": chosen, "freed_bytes": freed})
     else:

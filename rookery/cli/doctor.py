@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -91,11 +93,9 @@ def _log(path: Path) -> Finding:
     from rookery.engine.sqlite import SQLiteLog
 
     try:
-        log = SQLiteLog(path)
-        faults = log.check()
-        states: dict[str, int] = {}
-        for info in log.runs():
-            states[state_of(info)] = states.get(state_of(info), 0) + 1
+        with closing(SQLiteLog(path)) as log:
+            faults = log.check()
+            states = Counter(map(state_of, log.runs()))
     except LogError as error:
         return Finding("log", error.reason, error.hint, {"path": str(path), "faults": [error.reason]})
     size = path.stat().st_size

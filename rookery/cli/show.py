@@ -30,7 +30,10 @@ def state_of(info: RunInfo) -> str:
 
 def runs(path: Path, *, as_json: bool) -> None:
     """List the runs of a log, newest first."""
-    infos = SQLiteLog(path).runs() if path.exists() else []
+    infos: list[RunInfo] = []
+    if path.exists():
+        with opened(path) as log:
+            infos = log.runs()
     if as_json:
         listed = [
             {"run": info.run, "program": info.program, "state": state_of(info), "started_at": info.started_at, "changed_at": info.changed_at,
@@ -51,26 +54,29 @@ def runs(path: Path, *, as_json: bool) -> None:
 
 def show(path: Path, name: str, *, as_json: bool, events: bool, mermaid: bool, every: bool) -> None:
     """One run: its calls, what it used, its value, what went wrong, and what it waits for."""
-    log = opened(path)
-    info = found(log, name)
-    if events:
-        _events(log, info.run, as_json=as_json)
-        return
-    view = view_of(log, info.run)
-    if mermaid:
-        from rookery.core import layout
-
-        picture = layout.mermaid(plain(view.graph, log.get), view=view)
-        if as_json:
-            out.say_json({"run": info.run, "mermaid": picture})
+    with opened(path) as log:
+        info = found(log, name)
+        if events:
+            _events(log, info.run, as_json=as_json)
+            return
+        view = view_of(log, info.run)
+        if mermaid:
+            _chart(log, info, view, as_json=as_json)
+        elif as_json:
+            out.say_json(_data(log, info, view))
         else:
-            out.say(picture)
-        return
+            for line in _lines(log, info, view, Manner(path), every=every):
+                out.say(line)
+
+
+def _chart(log: SQLiteLog, info: RunInfo, view: View, *, as_json: bool) -> None:
+    from rookery.core import layout
+
+    picture = layout.mermaid(plain(view.graph, log.get), view=view)
     if as_json:
-        out.say_json(_data(log, info, view))
+        out.say_json({"run": info.run, "mermaid": picture})
     else:
-        for line in _lines(log, info, view, Manner(path), every=every):
-            out.say(line)
+        out.say(picture)
 
 
 def _events(log: SQLiteLog, run: str, *, as_json: bool) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,13 @@ from rookery.engine.sqlite import SQLiteLog
 from rookery.errors import InputError, RunError, RunUnknown
 
 
-def opened(path: Path) -> SQLiteLog:
+@contextmanager
+def opened(path: Path) -> Iterator[SQLiteLog]:
     """The log of a command that reads; it is not made when there is none. Raises RunUnknown, LogCorrupt, LogTooNew."""
     if not path.exists():
         raise RunUnknown(f"there is no log {path}", hint="`rookery run` makes one; --log PATH names another")
-    return SQLiteLog(path)
+    with closing(SQLiteLog(path)) as log:
+        yield log
 
 
 def found(log: SQLiteLog, name: str) -> RunInfo:
@@ -60,12 +64,12 @@ def started(log: SQLiteLog, run: str) -> RunStarted:
 
 def post(path: Path, name: str, message: Message, *, as_json: bool, done: str) -> None:
     """Leave a message for a run, and say who will read it."""
-    log = opened(path)
-    info = found(log, name)
-    if info.state == "finished":
-        hint = f"`rookery fork {info.run} VARIABLE=VALUE` begins a new one from its values"
-        raise RunError(f"run {info.run} is finished", run=info.run, hint=hint)
-    log.post(info.run, message)
+    with opened(path) as log:
+        info = found(log, name)
+        if info.state == "finished":
+            hint = f"`rookery fork {info.run} VARIABLE=VALUE` begins a new one from its values"
+            raise RunError(f"run {info.run} is finished", run=info.run, hint=hint)
+        log.post(info.run, message)
     command = Manner(path).command("resume", info.run)
     if as_json:
         out.say_json({"run": info.run, "sent": message.verb, "place": message.place, "value": message.value, "is_running": bool(info.owner)})
@@ -78,9 +82,9 @@ def post(path: Path, name: str, message: Message, *, as_json: bool, done: str) -
 
 def answer(path: Path, name: str, call: str, text: str, *, as_json: bool) -> None:
     """Answer a question. Raises RunError when it is not open, InputError for a value that it does not take."""
-    log = opened(path)
-    info = found(log, name)
-    view = view_of(log, info.run)
+    with opened(path) as log:
+        info = found(log, name)
+        view = view_of(log, info.run)
     asked = view.questions.get(call)
     if asked is None:
         answered = "answered already" if call in view.calls else "not asked"
@@ -125,9 +129,9 @@ def _taken(data: Any, schema: dict[str, Any]) -> Any:
 
 def edit(path: Path, name: str, variable: str, text: str, *, as_json: bool) -> None:
     """Change a variable of a run. Raises RunError when its log knows none of that name."""
-    log = opened(path)
-    info = found(log, name)
-    value = edited(log, info.run, variable, text)
+    with opened(path) as log:
+        info = found(log, name)
+        value = edited(log, info.run, variable, text)
     message = Message("edit", variable, value, by=getpass.getuser())
     post(path, info.run, message, as_json=as_json, done=f"{variable} is changed; what depends on it runs again")
 

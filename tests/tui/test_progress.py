@@ -76,7 +76,9 @@ def test_many_groups_are_cut_to_a_few_lines() -> None:
     assert len(shown(view).splitlines()) <= 11 and "more" in shown(view)
 
 
-@pytest.mark.parametrize("text", ["\x1b[2J\x1b[31mred\x1b[0m", "\x1b]0;title\x07x", "[bold]x[/bold]", "[/]", "a\rb\x08c", "\x9b31m", "\x1b", "\x1bPq\x1b\\"])
+@pytest.mark.parametrize("text", [
+    "\x1b[2J\x1b[31mred\x1b[0m", "\x1b]0;title\x07x", "[bold]x[/bold]", "[/]", "a\rb\x08c", "\x9b31m", "\x1b", "\x1bPq\x1b\\",
+])
 def test_what_a_model_writes_is_only_text(text: str) -> None:
     out = shown(view_of(ev.CallStarted(1.0, "a"), ev.CallText(1.0, "a", text)))
     assert not CONTROL.search(out)
