@@ -23,7 +23,7 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
-from rookery import Attempts, Limit, RookeryError, graph, none_for_failed, prompt, start, tool
+from rookery import Limit, RookeryError, graph, prompt, start, tool
 from rookery.models.model import Model
 from rookery.models.provider import model as model_named
 from rookery.tui.progress import Progress, money
@@ -38,13 +38,13 @@ EXPRESSIONS = 3
 ANEW_TEMPERATURE = 0.8
 """What was asked before is asked again at this temperature: a wrong expression, and the hand when no state is left open."""
 HANDS = Path(__file__).parent / "hands"
-RANK = {"sure": 0, "likely": 1, "impossible": 2, None: 3}
+RANK = {"sure": 0, "likely": 1, "impossible": 2}
 
 
 # ------------------------------------------------------------------ what a model fills in
 
 
-@prompt(form="lines", gather=none_for_failed)
+@prompt(form="lines")
 def next_steps(hand: str) -> list[str]:
     """Game of 24: combine two of the numbers with +, -, * or / and say what is left.
     One step a line, like: 8 + 2 = 10 (left: 8 10 14)
@@ -53,7 +53,7 @@ def next_steps(hand: str) -> list[str]:
     """
 
 
-@prompt(form="text", gather=none_for_failed)
+@prompt(form="text")
 def judge(hand: str) -> Literal["sure", "likely", "impossible"]:
     """Game of 24: can these numbers still make 24, each used once, with +, -, * or /?
     Answer sure, likely or impossible.
@@ -62,7 +62,7 @@ def judge(hand: str) -> Literal["sure", "likely", "impossible"]:
     """
 
 
-@prompt(attempts=Attempts(stop=2))
+@prompt
 def expression(hand: str, steps: list[str]) -> str:
     """Game of 24: write the steps as one expression that uses each number of the hand once.
     Hand: {hand}
@@ -98,11 +98,11 @@ _MEANT = {"×": "*", "÷": "/"}
 
 
 @tool(inline=True)
-def legal(hand: str, lines: list[str] | None) -> list[Step]:
+def legal(hand: str, lines: list[str]) -> list[Step]:
     """The lines that are steps of the game from ``hand``, each result computed exactly; two that leave the same count as one."""
     numbers = Counter(map(Fraction, hand.split()))
     found: dict[str, Step] = {}
-    for line in lines or []:
+    for line in lines:
         match = _STEP.search(line)
         if match is None:
             continue

@@ -124,7 +124,7 @@ def test_a_context_overflow() -> None:
 
 
 def test_text_that_is_never_a_value() -> None:
-    fails(1, "run", "faulty.py:counts", "text=x", says=("call number", "int"))
+    fails(1, "run", "faulty.py:counts", "text=x", says=("call number", "rookery resume"))
 
 
 def test_a_setting_with_a_slip(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +261,7 @@ def test_a_database_that_is_no_log() -> None:
 def test_a_log_of_a_newer_version() -> None:
     rk("run", "prog.py:article", "topic=x")
     db = sqlite3.connect(".rookery/log.db")
-    db.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
+    db.execute("PRAGMA user_version = 99001")
     db.commit()
     db.close()
     for words in (["runs"], ["show", "last"], ["run", "prog.py:article", "topic=x"]):

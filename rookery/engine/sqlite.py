@@ -62,24 +62,24 @@ class SQLiteLog:
         now = time.time()
         with mapped(self.path), _transaction(self._db):
             row = self._db.execute("SELECT id, owner, beat FROM run WHERE name = ?", (run,)).fetchone()
-            if row is None:
-                if not new:
-                    raise RunUnknown(f"no run {run} in {self.path}", run=run, hint="`rookery runs` lists those there are")
+            last = self._db.execute("SELECT max(id) FROM batch WHERE id >= ? AND id < ?", _span(row[0])).fetchone()[0] if row else None
+            if row and row[1] and _lives(row[1], row[2], now):
+                raise RunBusy(
+                    f"run {run} is being written by {row[1]}", run=run, owner=row[1],
+                    hint="wait for it, or talk to it: `rookery answer`, `pause`, `cancel`, `edit`",
+                )
+            if last is None and not new:
+                raise RunUnknown(f"no run {run} in {self.path}", run=run, hint="`rookery runs` lists those there are")
+            if last is not None and new:
+                raise RunBusy(f"there is a run {run} already in {self.path}", run=run, hint="resume it, or choose another id")
+            if row:  # also one whose process died before it wrote anything
+                number = int(row[0])
+                self._db.execute("UPDATE run SET owner = ?, beat = ? WHERE id = ?", (owner, now, number))
+            else:
                 cursor = self._db.execute(
                     "INSERT INTO run (name, started_at, changed_at, owner, beat) VALUES (?, ?, ?, ?, ?)", (run, now, now, owner, now)
                 )
                 number = int(cursor.lastrowid or 0)
-            else:
-                if new:
-                    raise RunBusy(f"there is a run {run} already in {self.path}", run=run, hint="resume it, or choose another id")
-                number = int(row[0])
-                if row[1] and _lives(row[1], row[2], now):
-                    raise RunBusy(
-                        f"run {run} is being written by {row[1]}", run=run, owner=row[1],
-                        hint="wait for it, or talk to it: `rookery answer`, `pause`, `cancel`, `edit`",
-                    )
-                self._db.execute("UPDATE run SET owner = ?, beat = ? WHERE id = ?", (owner, now, number))
-            last = self._db.execute("SELECT max(id) FROM batch WHERE id >= ? AND id < ?", _span(number)).fetchone()[0]
         return _Writer(self, run, number, owner, (last or (number << _SHIFT)))
 
     def read(self, run: str, *, after: int = 0) -> list[Event]:
@@ -99,7 +99,8 @@ class SQLiteLog:
     def runs(self) -> list[RunInfo]:
         with mapped(self.path):
             rows = self._db.execute(
-                "SELECT name, program, state, started_at, changed_at, parent, owner, beat FROM run ORDER BY started_at DESC, id DESC"
+                "SELECT name, program, state, started_at, changed_at, parent, owner, beat FROM run WHERE program != ''"
+                " ORDER BY started_at DESC, id DESC"
             ).fetchall()
         now = time.time()
         return [RunInfo(*row[:6], row[6] if row[6] and _lives(row[6], row[7], now) else "") for row in rows]
