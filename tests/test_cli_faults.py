@@ -164,7 +164,8 @@ def test_a_wrong_field_of_an_input_has_its_path() -> None:
 
 
 @pytest.mark.parametrize(("place", "says"), [
-    ("nowhere.py:x", "there is no file nowhere.py"), ("no_module_of_this_name:x", "there is no module"), ("prog.py:artikle", "programs there: article"),
+    ("nowhere.py:x", "there is no file nowhere.py"), ("no_module_of_this_name:x", "there is no module"),
+    ("prog.py:artikle", "programs there: article"),
     ("prog.py:json", "is no program but a module"), ("prog.py", "several programs"), ("notes.txt:x", "is no program"),
 ])
 def test_programs_that_are_not_there(place: str, says: str) -> None:
@@ -176,7 +177,8 @@ def test_programs_that_are_not_there(place: str, says: str) -> None:
     ("import rookery\nimport no_such_package\n", "bad.py:2: ModuleNotFoundError"),
     ("def f():\n    return 1 / 0\n\nf()\n", "bad.py:2: ZeroDivisionError"),
     ("import sys\nsys.exit(3)\n", "exits while it is loaded"),
-    ("from rookery import graph, tool\n@tool\ndef f(x: int) -> int: ...\n@graph\ndef g(x: int) -> int:\n    return f(x=x) + 1\n", "bad.py:6: variable f was used"),
+    ("from rookery import graph, tool\n@tool\ndef f(x: int) -> int: ...\n@graph\ndef g(x: int) -> int:\n    return f(x=x) + 1\n",
+     "bad.py:6: variable f was used"),
     ("from rookery import graph\n@graph\ndef g(x):\n    return x\n", "parameter has no annotation"),
     ("x = 1\n", "there is no program in"),
 ])

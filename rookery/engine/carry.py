@@ -105,14 +105,14 @@ async def _attempts(run: Run, node: Node, number: int, started: float) -> None:
     policy = run.policy(node)
     prompt = node.kind == "prompt"
     attempts = policy.attempts or (FOR_PROMPTS if prompt else FOR_TOOLS)
-    names = candidates(policy.model or run.default_model, policy.fallback) if prompt else [None]
+    names = candidates(policy.model or run.options.model, policy.fallback) if prompt else [None]
     spend, made = ev.NOTHING_SPENT, 0
     while True:
         name = names[0] if names else None
         spent: list[ev.Spend] = []
         made += 1
         try:
-            model = run.model(name, node.path) if prompt else None
+            model = run.supply.model(name, node.path) if prompt else None
             run.post(ev.CallStarted(time.time(), node.path, number, model.capabilities.name if model else ""))
             outcome = await _timed(run, node, policy, model, number, spent)
         except (asyncio.CancelledError, LogError, RunBusy):
@@ -159,7 +159,7 @@ async def _tool(run: Run, node: Node) -> Outcome:
     args = run.state.arguments(node)
     if tool.pure and run.policy(node).cache is not False:
         key = _tool_key(tool, args)
-        data, cached = await run.cache.single(key, lambda: _dumped(run, node, tool, args))
+        data, cached = await run.supply.cache.single(key, lambda: _dumped(run, node, tool, args))
         return Outcome(node.codec.load(data), cached=cached)
     return Outcome(await _call_tool(run, node, tool, args))
 
@@ -208,7 +208,7 @@ async def _prompt(run: Run, node: Node, policy: Policy, model: Model, number: in
     async def make() -> bytes:
         return node.codec.dump(await _ask(run, node, policy, model, rendered, spent))
 
-    data, cached = await run.cache.single(key, make)
+    data, cached = await run.supply.cache.single(key, make)
     return Outcome(node.codec.load(data), model=model.capabilities.name, cached=cached, level=rendered.level)
 
 
@@ -280,7 +280,7 @@ async def _reply(
     index = len(node.elements or ()) if elements is not None else 0
     skip = index
     try:
-        async with run.place_for(model):
+        async with run.supply.place_for(model):
             sent = True
             async with aclosing(model.stream(request)) as stream:  # type: ignore[type-var]
                 async for chunk in stream:
@@ -297,8 +297,8 @@ async def _reply(
             usage = Usage(prompt_tokens if sent and texts else 0, sum(len(text.encode()) for text in texts))
         spend = _spend(model, usage, is_sent=sent)
         spent.append(spend)
-        if run.ledger is not None:
-            run.settle(worst, spend)
+        if run.supply.ledger is not None:
+            run.supply.settle(worst, spend)
     if not stop:
         raise ReplyCut("the reply ended before its end", model=model.capabilities.name)
     return "".join(texts), stop
@@ -338,7 +338,7 @@ async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tup
     needs_count = limit is not None and (limit.tokens is not None or limit.usd is not None)
     if not needs_count and capabilities.context_tokens is None:
         worst = Worst(calls=1)
-        if run.ledger is not None:
+        if run.supply.ledger is not None:
             await _room(run, node, worst)
         return request, worst, 0
     count = await model.count_tokens(request)
@@ -351,7 +351,7 @@ async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tup
         )
     if not needs_count:
         worst = Worst(calls=1)
-        if run.ledger is not None:
+        if run.supply.ledger is not None:
             await _room(run, node, worst)
         return request, worst, count
     assert limit is not None
@@ -368,7 +368,7 @@ async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tup
         try:
             await _room(run, node, worst)
         except LimitReached:
-            room = run.ledger.room_tokens() if run.ledger is not None else None
+            room = run.supply.ledger.room_tokens() if run.supply.ledger is not None else None
             if wanted is not None or room is None or room - count < 16 or room - count >= most:
                 raise
             most = room - count
@@ -379,7 +379,7 @@ async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tup
 
 async def _room(run: Run, node: Node, worst: Worst) -> None:
     """Reserve, or wait until others give back what they do not need."""
-    ledger = run.ledger
+    ledger = run.supply.ledger
     assert ledger is not None
     while True:
         lacking = ledger.reserve(worst)
@@ -394,6 +394,6 @@ async def _room(run: Run, node: Node, worst: Worst) -> None:
                 f"{never}: {used} of {cap} are spent and {node.path} may need {worst.tokens} tokens more", what=never, call=node.path, run=run.id,
                 hint="raise the limit and resume, or lower max_tokens",
             )
-        await run.settled()
+        await run.supply.settled()
 
 

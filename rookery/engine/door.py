@@ -15,15 +15,16 @@ from rookery.core.event import Event
 from rookery.core.function import Prompt, Tool, program
 from rookery.core.graph import Call, Graph, Ref, origin_of, trace
 from rookery.core.label import SECRET
-from rookery.core.limit import Ledger, Limit
+from rookery.core.limit import Limit
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.schedule import step
 from rookery.core.state import Slot, State
 from rookery.core.value import codec, plain
 from rookery.core.view import View, fold
+from rookery.engine.begin import Options, begin_new, describe, description_of, edit_event, open_log
 from rookery.engine.cache import ResultCache
 from rookery.engine.log import Log
-from rookery.engine.run import Options, Run, begin_new, describe, description_of, edit_event, open_log
+from rookery.engine.run import Run
 from rookery.errors import LogCorrupt, RunError, RunMismatch, RunUnknown, RunWaiting, SecretNeeded
 
 Program = Graph | Prompt[..., Any] | Tool[..., Any] | Callable[..., Any]
@@ -127,8 +128,7 @@ def resume(
         replay(run.state, events, options.secrets, run=id)
         _same_program(graph, run.state, events, opened, id)
         run.remember(events)
-        if options.limit:
-            run.ledger = Ledger(options.limit, spent=run.view.spend, spent_s=run.view.executed_s)
+        run.supply.set_limit(options.limit, spent=run.view.spend, spent_s=run.view.executed_s)
         return [ev.RunResumed(time.time(), f"pid {os.getpid()}")]
 
     return Run(graph, id=id, log=opened, options=options, program=graph.origin, begin=begin, new=False)
@@ -207,8 +207,7 @@ def fork(
         for event in edits:
             step(run.state, event)
         run.prologue = [*kept, *edits]
-        if settings.limit:
-            run.ledger = Ledger(settings.limit)
+        run.supply.set_limit(settings.limit)
         return [ev.RunResumed(time.time(), f"pid {os.getpid()}")]
 
     return Run(graph, id=name, log=opened, options=settings, program=graph.origin, begin=begin, new=True)

@@ -7,56 +7,32 @@ import contextvars
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import AsyncExitStack
+from typing import Any
 
 from rookery.core import event as ev
 from rookery.core.event import Event, Spend
 from rookery.core.graph import Graph
 from rookery.core.label import SECRET
-from rookery.core.limit import Ledger, Limit, Worst
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.schedule import step
-from rookery.core.state import FAILED, Command, Node, Slot, State
-from rookery.core.value import Writer, codec
+from rookery.core.state import FAILED, Command, Node, State
+from rookery.core.value import Writer
 from rookery.core.view import View, fold
 from rookery.engine.attempt import error_of, fault_of
-from rookery.engine.cache import ResultCache
+from rookery.engine.begin import Options, edit_event
 from rookery.engine.carry import carry
 from rookery.engine.live import LiveScope
-from rookery.engine.log import Log, LogWriter, MemoryLog, Message, committed
-from rookery.errors import InputError, LogError, RookeryError, RunBusy, RunCancelled, RunError, SettingMissing
-
-if TYPE_CHECKING:
-    from rookery.models.model import Model
+from rookery.engine.log import Log, LogWriter, Message, committed
+from rookery.engine.supply import Supply
+from rookery.errors import LogError, RookeryError, RunBusy, RunCancelled, RunError
 
 ENDS = (ev.RunFinished, ev.RunFailed)
 INBOX_S = 0.1
 """How often the inbox is looked into."""
 UNFOLDED = 10_000
 """Events that may wait to be folded into the view until somebody looks at it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How a run is carried out; none of it changes what the program means."""
-
-    model: Any = None
-    """The model of all prompts that name none: a Model, or its name (``openai:gpt-5-mini``)."""
-    models: Mapping[str, Any] = field(default_factory=dict)
-    """Models by the names that prompts use for them."""
-    limit: Limit | None = None
-    max_in_flight: int | None = None
-    """At most so many calls at a time, of all kinds."""
-    policy: Policy = NO_POLICY
-    """Options of all calls that do not say otherwise."""
-    cache: ResultCache | None = None
-    """Where values of equal calls are kept; None: only within this run."""
-    seed: int = 0
-    secrets: Mapping[str, Any] = field(default_factory=dict)
-    """Values of secret variables by path, given again at resume."""
 
 
 class Run:
@@ -71,17 +47,12 @@ class Run:
         self._view = View(run=id, program=program)
         self._unfolded: list[Event] = []
         self.causes: dict[str, BaseException] = {}
-        self.default_model = options.model
         self.has_defaults = options.policy is not NO_POLICY
-        self.cache = options.cache or ResultCache()
-        self.ledger: Ledger | None = None
+        self.supply = Supply(options)
         self.prologue: list[Event] = []
         """Events that the state has stepped through already and that this run's log does not hold yet (a fork's)."""
         self._begin = begin
         self._new = new
-        self._models: dict[str | None, Model] = {}
-        self._owned: list[Model] = []
-        self._places: dict[int, asyncio.Semaphore] = {}
         self._pending: list[Event] = []
         self._flushing: asyncio.Handle | None = None
         self._flying: dict[str, bytes] = {}
@@ -91,7 +62,6 @@ class Run:
         self._ending: ev.RunFailed | None = None
         self._subscribers: list[_Subscriber] = []
         self._history: list[Event] = []
-        self._room = asyncio.Event()
         self._changed = asyncio.Event()
         self._scopes: dict[str, LiveScope] = {}
         self._waiters: dict[str, list[asyncio.Future[Any]]] = {}
@@ -134,8 +104,7 @@ class Run:
                 await asyncio.wait(tasks)
             await self._stack.aclose()
         finally:
-            for model in self._owned:
-                await model.aclose()
+            await self.supply.aclose()
             if not self._done.done():
                 self._done.set_exception(RunCancelled(f"run {self.id} was left before its end", run=self.id, hint=f"resume it: {self.id}"))
             self._wake()
@@ -341,7 +310,7 @@ class Run:
 
     def _wake(self) -> None:
         self._changed.set()
-        self._room.set()
+        self.supply.wake()
         for subscriber in self._subscribers:
             subscriber.ready.set()
 
@@ -426,7 +395,7 @@ class Run:
     async def _watching(self) -> None:
         """Look into the inbox, and watch the clock where there is a limit on it."""
         limit = self.options.limit.seconds if self.options.limit is not None else None
-        started = self._loop.time() - (self.ledger.spent_s if self.ledger is not None else 0.0)
+        started = self._loop.time() - (self.supply.ledger.spent_s if self.supply.ledger is not None else 0.0)
         while not self._done.done():
             await asyncio.sleep(INBOX_S if limit is None else max(0.001, min(INBOX_S, started + limit - self._loop.time())))
             if limit is not None and self._loop.time() - started >= limit and not self._done.done():
@@ -475,42 +444,6 @@ class Run:
         own = node.plan.call.policy
         return own.over(self.options.policy) if self.has_defaults else own
 
-    def model(self, spec: Any, call: str) -> Model:
-        """The model of a name, made at first use; None is the one of the settings.
-
-        Raises SettingMissing when there is none or its key is not set, ModelUnknown, SettingWrong.
-        """
-        if spec is not None and not isinstance(spec, str):
-            return spec  # type: ignore[no-any-return]
-        found = self._models.get(spec)
-        if found is None:
-            from rookery.models.provider import model
-
-            named = self.options.models.get(spec, spec) if spec is not None else None
-            try:
-                found = model(named)
-            except SettingMissing as error:
-                if spec is not None:
-                    raise
-                raise SettingMissing(f"{call} needs a model, and none is given", hint=f'pass model="openai:gpt-5-mini"; {error.hint}') from error
-            self._models[spec] = found
-            if found is not named:
-                self._owned.append(found)
-        return found
-
-    @asynccontextmanager
-    async def place_for(self, model: Model) -> AsyncIterator[None]:
-        """A place among the requests that the model takes at a time."""
-        most = model.capabilities.max_in_flight
-        if most is None:
-            yield
-            return
-        place = self._places.get(id(model))
-        if place is None:
-            place = self._places[id(model)] = asyncio.Semaphore(most)
-        async with place:
-            yield
-
     def idempotency_key(self, node: Node) -> str:
         """The same for all attempts at a call, also after a crash."""
         from rookery.core.value import digest
@@ -555,17 +488,6 @@ class Run:
         if self._backlog and self._ending is None:
             self._start(self._backlog.popleft())
 
-    def settle(self, worst: Worst, spend: Spend) -> None:
-        """Book what a request used, and let those who wait for room look again."""
-        if self.ledger is not None:
-            self.ledger.settle(worst, spend)
-            self._room.set()
-
-    async def settled(self) -> None:
-        """Wait until some reservation is given back."""
-        self._room.clear()
-        await self._room.wait()
-
 
 class _Subscriber:
     __slots__ = ("events", "ready")
@@ -577,102 +499,3 @@ class _Subscriber:
     def give(self, event: Event) -> None:
         self.events.append(event)
         self.ready.set()
-
-
-def edit_event(state: State, variable: str, value: Any, *, by: str, run: str) -> ev.VariableEdited:
-    """The event that sets a variable. Raises RunError when there is none of that name, ParseFailed for a wrong value."""
-    slot: Slot | None = state.nodes.get(variable)
-    if variable.startswith("inputs."):
-        slot = state.inputs.get(variable.removeprefix("inputs."))
-    if slot is None:
-        names = [f"inputs.{name}" for name in state.inputs] + [path for path in state.nodes if path != "output"]
-        raise RunError(f"no variable {variable!r} in this run", run=run, hint=f"there are {', '.join(names[:20])}")
-    return ev.VariableEdited(time.time(), variable, state.writer.write(slot.codec.validate(value), slot.codec), by, slot.labels)
-
-
-def open_log(log: Log | str | os.PathLike[str] | None) -> Log:
-    """A log as given: an object, the path of a SQLite file, or None for one in memory."""
-    if log is None:
-        return MemoryLog()
-    if isinstance(log, str | os.PathLike):
-        from rookery.engine.sqlite import SQLiteLog
-
-        return SQLiteLog(log)
-    return log
-
-
-def begin_new(graph: Graph, inputs: Mapping[str, Any], options: Options, program: str, *, parent: str = "") -> Callable[[Run], list[Event]]:
-    """What a new run begins with: its inputs, validated and written, and its first event."""
-    values = validated(graph, inputs)
-
-    def begin(run: Run) -> list[Event]:
-        state = run.state
-        references: dict[str, str] = {}
-        labels: dict[str, list[str]] = {}
-        for name, value in values.items():
-            param = graph.params[name]
-            slot = state.inputs[name] = Slot(f"inputs.{name}", codec(param.type))
-            slot.held = value
-            if param.labels:
-                labels[name] = sorted(param.labels)
-            references[name] = state.writer.secret(value, slot.codec) if SECRET in param.labels else state.writer.write(value, slot.codec)
-        if options.limit:
-            run.ledger = Ledger(options.limit)
-        named = {"model": options.model} if isinstance(options.model, str) else {}
-        description = state.writer.store(description_of(graph))
-        return [ev.RunStarted(time.time(), run.id, program, description, references, labels, options.seed, parent, named)]
-
-    return begin
-
-
-def description_of(graph: Graph) -> bytes:
-    """A graph's description as it stands in logs; written once for each graph."""
-    if graph.description is None:
-        graph.description = codec(dict[str, Any]).dump(describe(graph))
-    return graph.description
-
-
-def describe(graph: Graph) -> dict[str, Any]:
-    """A graph as plain data, for screens and to know it again at resume."""
-    from rookery.core.graph import names_in
-    from rookery.core.types import name_of
-
-    return {
-        "name": graph.name,
-        "inputs": {name: name_of(param.type) for name, param in graph.params.items()},
-        "output": list(names_in(graph.output)),
-        "calls": {
-            call.name: {
-                "kind": call.kind,
-                "function": getattr(call.function, "name", ""),
-                "type": name_of(call.type),
-                "reads": list(dict.fromkeys(call.reads())),
-                "over": list(call.over),
-                "fingerprint": call.function.fingerprint() if hasattr(call.function, "fingerprint") else "",
-            }
-            for call in graph.call_list
-        },
-    }
-
-
-def validated(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Inputs checked against a graph's parameters. Raises InputError with all that is wrong."""
-    from rookery.core.graph import MISSING
-    from rookery.core.types import name_of
-    from rookery.errors import ParseFailed
-
-    wrong = [f"unknown input {name!r}; it takes {', '.join(graph.params) or 'none'}" for name in inputs if name not in graph.params]
-    values: dict[str, Any] = {}
-    for name, param in graph.params.items():
-        value = inputs.get(name, param.default)
-        if value is MISSING:
-            wrong.append(f"input {name!r} ({name_of(param.type)}) is not given")
-            continue
-        try:
-            values[name] = codec(param.type).validate(value)
-        except ParseFailed as error:
-            wrong.append(f"input {name!r}: {error.reason}")
-    if wrong:
-        raise InputError(f"{graph.name} can't start: " + "; ".join(wrong))
-    return values
-

@@ -49,7 +49,7 @@ class SQLiteLog:
     Opening raises LogCorrupt for a file that is no log, LogTooNew for one of a newer rookery, LogFull where it can't be written.
     """
 
-    def __init__(self, path: str | Path, *, durable: Literal["process", "power"] = "process") -> None:
+    def __init__(self, path: str | os.PathLike[str], *, durable: Literal["process", "power"] = "process") -> None:
         self.path = Path(path).expanduser()
         self.durable = durable
         with mapped(self.path):
@@ -103,7 +103,10 @@ class SQLiteLog:
                 " ORDER BY started_at DESC, id DESC"
             ).fetchall()
         now = time.time()
-        return [RunInfo(*row[:6], row[6] if row[6] and _lives(row[6], row[7], now) else "") for row in rows]
+        return [
+            RunInfo(run, program, state, started, changed, parent, owner if owner and _lives(owner, beat, now) else "")
+            for run, program, state, started, changed, parent, owner, beat in rows
+        ]
 
     def post(self, run: str, message: Message) -> None:
         body = json.dumps([message.verb, message.place, message.value, message.by])

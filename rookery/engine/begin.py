@@ -1,0 +1,136 @@
+"""What a run begins with: its options, its inputs validated and written, its first event, and the description of its graph."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rookery.core import event as ev
+from rookery.core.event import Event
+from rookery.core.graph import MISSING, Graph, names_in
+from rookery.core.label import SECRET
+from rookery.core.limit import Limit
+from rookery.core.policy import NO_POLICY, Policy
+from rookery.core.state import Slot, State
+from rookery.core.types import name_of
+from rookery.core.value import codec
+from rookery.engine.cache import ResultCache
+from rookery.engine.log import Log, MemoryLog
+from rookery.errors import InputError, ParseFailed, RunError
+
+if TYPE_CHECKING:
+    from rookery.engine.run import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a run is carried out; none of it changes what the program means."""
+
+    model: Any = None
+    """The model of all prompts that name none: a Model, or its name (``openai:gpt-5-mini``)."""
+    models: Mapping[str, Any] = field(default_factory=dict)
+    """Models by the names that prompts use for them."""
+    limit: Limit | None = None
+    max_in_flight: int | None = None
+    """At most so many calls at a time, of all kinds."""
+    policy: Policy = NO_POLICY
+    """Options of all calls that do not say otherwise."""
+    cache: ResultCache | None = None
+    """Where values of equal calls are kept; None: only within this run."""
+    seed: int = 0
+    secrets: Mapping[str, Any] = field(default_factory=dict)
+    """Values of secret variables by path, given again at resume."""
+
+
+def edit_event(state: State, variable: str, value: Any, *, by: str, run: str) -> ev.VariableEdited:
+    """The event that sets a variable. Raises RunError when there is none of that name, ParseFailed for a wrong value."""
+    slot: Slot | None = state.nodes.get(variable)
+    if variable.startswith("inputs."):
+        slot = state.inputs.get(variable.removeprefix("inputs."))
+    if slot is None:
+        names = [f"inputs.{name}" for name in state.inputs] + [path for path in state.nodes if path != "output"]
+        raise RunError(f"no variable {variable!r} in this run", run=run, hint=f"there are {', '.join(names[:20])}")
+    return ev.VariableEdited(time.time(), variable, state.writer.write(slot.codec.validate(value), slot.codec), by, slot.labels)
+
+
+def open_log(log: Log | str | os.PathLike[str] | None) -> Log:
+    """A log as given: an object, the path of a SQLite file, or None for one in memory."""
+    if log is None:
+        return MemoryLog()
+    if isinstance(log, str | os.PathLike):
+        from rookery.engine.sqlite import SQLiteLog
+
+        return SQLiteLog(log)
+    return log
+
+
+def begin_new(graph: Graph, inputs: Mapping[str, Any], options: Options, program: str, *, parent: str = "") -> Callable[[Run], list[Event]]:
+    """What a new run begins with: its inputs, validated and written, and its first event."""
+    values = validated(graph, inputs)
+
+    def begin(run: Run) -> list[Event]:
+        state = run.state
+        references: dict[str, str] = {}
+        labels: dict[str, list[str]] = {}
+        for name, value in values.items():
+            param = graph.params[name]
+            slot = state.inputs[name] = Slot(f"inputs.{name}", codec(param.type))
+            slot.held = value
+            if param.labels:
+                labels[name] = sorted(param.labels)
+            references[name] = state.writer.secret(value, slot.codec) if SECRET in param.labels else state.writer.write(value, slot.codec)
+        run.supply.set_limit(options.limit)
+        named = {"model": options.model} if isinstance(options.model, str) else {}
+        description = state.writer.store(description_of(graph))
+        return [ev.RunStarted(time.time(), run.id, program, description, references, labels, options.seed, parent, named)]
+
+    return begin
+
+
+def description_of(graph: Graph) -> bytes:
+    """A graph's description as it stands in logs; written once for each graph."""
+    if graph.description is None:
+        graph.description = codec(dict[str, Any]).dump(describe(graph))
+    return graph.description
+
+
+def describe(graph: Graph) -> dict[str, Any]:
+    """A graph as plain data, for screens and to know it again at resume."""
+    return {
+        "name": graph.name,
+        "inputs": {name: name_of(param.type) for name, param in graph.params.items()},
+        "output": list(names_in(graph.output)),
+        "calls": {
+            call.name: {
+                "kind": call.kind,
+                "function": getattr(call.function, "name", ""),
+                "type": name_of(call.type),
+                "reads": list(dict.fromkeys(call.reads())),
+                "over": list(call.over),
+                "fingerprint": call.function.fingerprint() if hasattr(call.function, "fingerprint") else "",
+            }
+            for call in graph.call_list
+        },
+    }
+
+
+def validated(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs checked against a graph's parameters. Raises InputError with all that is wrong."""
+    wrong = [f"unknown input {name!r}; it takes {', '.join(graph.params) or 'none'}" for name in inputs if name not in graph.params]
+    values: dict[str, Any] = {}
+    for name, param in graph.params.items():
+        value = inputs.get(name, param.default)
+        if value is MISSING:
+            wrong.append(f"input {name!r} ({name_of(param.type)}) is not given")
+            continue
+        try:
+            values[name] = codec(param.type).validate(value)
+        except ParseFailed as error:
+            wrong.append(f"input {name!r}: {error.reason}")
+    if wrong:
+        raise InputError(f"{graph.name} can't start: " + "; ".join(wrong))
+    return values
+

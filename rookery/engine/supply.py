@@ -1,0 +1,91 @@
+"""What calls draw on while they are carried out: models, places among their requests, and room under the run's limit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from rookery.core.event import Spend
+from rookery.core.limit import Ledger, Limit, Worst
+from rookery.engine.begin import Options
+from rookery.engine.cache import ResultCache
+from rookery.errors import SettingMissing
+
+if TYPE_CHECKING:
+    from rookery.models.model import Model
+
+
+class Supply:
+    """The models, the cache and the ledger of one run."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.cache = options.cache or ResultCache()
+        self.ledger: Ledger | None = None
+        self._models: dict[str | None, Model] = {}
+        self._owned: list[Model] = []
+        self._places: dict[int, asyncio.Semaphore] = {}
+        self._room = asyncio.Event()
+
+    def set_limit(self, limit: Limit | None, *, spent: Spend | None = None, spent_s: float = 0.0) -> None:
+        """Put the run under a limit, of which earlier processes have spent some."""
+        if limit:
+            self.ledger = Ledger(limit, spent=spent or Spend(), spent_s=spent_s)
+
+    def model(self, spec: Any, call: str) -> Model:
+        """The model of a name, made at first use; None is the one of the settings.
+
+        Raises SettingMissing when there is none or its key is not set, ModelUnknown, SettingWrong.
+        """
+        if spec is not None and not isinstance(spec, str):
+            return spec  # type: ignore[no-any-return]
+        found = self._models.get(spec)
+        if found is None:
+            from rookery.models.provider import model
+
+            named = self.options.models.get(spec, spec) if spec is not None else None
+            try:
+                made = model(named)
+            except SettingMissing as error:
+                if spec is not None:
+                    raise
+                raise SettingMissing(f"{call} needs a model, and none is given", hint=f'pass model="openai:gpt-5-mini"; {error.hint}') from error
+            self._models[spec] = found = made
+            if made is not named:
+                self._owned.append(made)
+        return found
+
+    @asynccontextmanager
+    async def place_for(self, model: Model) -> AsyncIterator[None]:
+        """A place among the requests that the model takes at a time."""
+        most = model.capabilities.max_in_flight
+        if most is None:
+            yield
+            return
+        place = self._places.get(id(model))
+        if place is None:
+            place = self._places[id(model)] = asyncio.Semaphore(most)
+        async with place:
+            yield
+
+    def settle(self, worst: Worst, spend: Spend) -> None:
+        """Book what a request used, and let those who wait for room look again."""
+        if self.ledger is not None:
+            self.ledger.settle(worst, spend)
+            self.wake()
+
+    async def settled(self) -> None:
+        """Wait until some reservation is given back."""
+        self._room.clear()
+        await self._room.wait()
+
+    def wake(self) -> None:
+        """Let those who wait for room look again."""
+        self._room.set()
+
+    async def aclose(self) -> None:
+        """Close the models that this run made."""
+        for model in self._owned:
+            await model.aclose()
