@@ -65,7 +65,11 @@ def start(
     )
     place = origin or graph.origin or origin_of(subject)
     begin = begin_new(graph, {**(inputs or {}), **more}, options, place)
-    return Run(graph, id=id or new_id(graph.name), log=open_log(log), options=options, program=place, begin=begin, new=True)
+    opened = open_log(log)
+    return Run(
+        graph, id=id or new_id(graph.name), log=opened, options=options, program=place, begin=begin, new=True,
+        closes_log=log is not None and opened is not log,
+    )
 
 
 def run(subject: Program, /, *, answer: Callable[[ev.QuestionAsked], Any] | None = None, **options: Any) -> Any:
@@ -131,7 +135,7 @@ def resume(
         run.supply.set_limit(options.limit, spent=run.view.spend, spent_s=run.view.executed_s)
         return [ev.RunResumed(time.time(), f"pid {os.getpid()}")]
 
-    return Run(graph, id=id, log=opened, options=options, program=graph.origin, begin=begin, new=False)
+    return Run(graph, id=id, log=opened, options=options, program=graph.origin, begin=begin, new=False, closes_log=opened is not log)
 
 
 def replay(state: State, events: list[Event], secrets: Mapping[str, Any], *, run: str) -> None:
@@ -210,7 +214,9 @@ def fork(
         run.supply.set_limit(settings.limit)
         return [ev.RunResumed(time.time(), f"pid {os.getpid()}")]
 
-    return Run(graph, id=name, log=opened, options=settings, program=graph.origin, begin=begin, new=True)
+    return Run(
+        graph, id=name, log=opened, options=settings, program=graph.origin, begin=begin, new=True, closes_log=opened is not log
+    )
 
 
 def _still_valid(graph: Graph, events: list[Event], log: Log) -> list[Event]:
@@ -237,10 +243,15 @@ def _still_valid(graph: Graph, events: list[Event], log: Log) -> list[Event]:
 
 
 def show(id: str, *, log: Log | str | os.PathLike[str]) -> View:
-    """A run as it stands in its log."""
-    view = View(run=id)
-    for event in open_log(log).read(id):
-        view = fold(view, event)
+    """A run as it stands in its log. Raises RunUnknown, LogCorrupt, LogTooNew."""
+    opened = open_log(log)
+    try:
+        view = View(run=id)
+        for event in opened.read(id):
+            view = fold(view, event)
+    finally:
+        if opened is not log:
+            opened.close()  # type: ignore[attr-defined]
     return view
 
 

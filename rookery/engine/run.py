@@ -38,7 +38,10 @@ UNFOLDED = 10_000
 class Run:
     """One execution of a program. Made by ``start`` and ``resume``; used as an async context manager."""
 
-    def __init__(self, graph: Graph, *, id: str, log: Log, options: Options, program: str, begin: Callable[[Run], list[Event]], new: bool) -> None:
+    def __init__(
+        self, graph: Graph, *, id: str, log: Log, options: Options, program: str, begin: Callable[[Run], list[Event]], new: bool,
+        closes_log: bool = False,
+    ) -> None:
         self.id = id
         self.graph = graph
         self.log = log
@@ -53,6 +56,7 @@ class Run:
         """Events that the state has stepped through already and that this run's log does not hold yet (a fork's)."""
         self._begin = begin
         self._new = new
+        self._closes_log = closes_log
         self._pending: list[Event] = []
         self._flushing: asyncio.Handle | None = None
         self._flying: dict[str, bytes] = {}
@@ -75,7 +79,13 @@ class Run:
         self._context = contextvars.copy_context()
         self._done: asyncio.Future[Any] = self._loop.create_future()
         self._done.add_done_callback(lambda future: future.cancelled() or future.exception())  # never "not retrieved"
-        self._writer: LogWriter = self.log.begin(self.id, new=self._new)
+        if self._closes_log:
+            self._stack.callback(self.log.close)  # type: ignore[attr-defined]
+        try:
+            self._writer: LogWriter = self.log.begin(self.id, new=self._new)
+        except BaseException:
+            await self._stack.aclose()
+            raise
         self._stack.callback(self._writer.close)
         try:
             self.state = State(self.graph, get=self.stored, writer=Writer(key=os.urandom(16)))
@@ -285,7 +295,16 @@ class Run:
         except Exception as error:  # a fault in a deciding part must end the run, not the event loop
             self.crash(error)
         if not self._tasks:
-            self._changed.set()
+            self._at_rest()
+
+    def _at_rest(self) -> None:
+        """Nothing is in flight: tell those who wait for that, and never hang where nothing can follow."""
+        self._changed.set()
+        busy = self._tasks or self._pending or self._backlog or self._committing or self._ending is not None
+        if busy or self._done.done() or self._closed or self.is_waiting:
+            return
+        stuck = [node.path for node in self.state.nodes.values() if not node.done and node.kind in ("prompt", "tool", "program")]
+        self.crash(RunError(f"run {self.id} cannot go on: {', '.join(stuck[:5]) or 'its output'} never becomes ready", run=self.id))
 
     def _end(self, event: Event) -> None:
         if isinstance(event, ev.RunFinished):
@@ -340,7 +359,7 @@ class Run:
             if not self._closed:
                 self.post(event)
         elif not self._tasks:
-            self._changed.set()
+            self._at_rest()
 
     def _stop(self, path: str) -> None:
         """Cancel a call in flight; one that has not begun yet never gets to say that it is gone."""
