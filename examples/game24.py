@@ -235,7 +235,7 @@ async def play(hands: list[str], model: Model, *, limit: Limit | None, log: Path
     total = Tally()
     for place, hand in enumerate(hands, 1):
         async with (
-            start(solve, hand=hand, model=model, limit=limit, log=log) as run,
+            start(solve, hand=hand, model=model.capabilities.name, models={model.capabilities.name: model}, limit=limit, log=log) as run,
             Progress(run, title=f"hand {place} of {len(hands)}: {hand}", stream=sys.stderr, quiet=not sys.stderr.isatty()) as progress,
         ):
             solution = await run

@@ -140,9 +140,10 @@ def began(*words: str) -> subprocess.Popen[str]:
 def ended(process: subprocess.Popen[str], *, seconds: float = 60.0) -> Done:
     try:
         out, err = process.communicate(timeout=seconds)
-    finally:
+    except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        process.communicate()  # closes its pipes
+        raise
     return Done(process.returncode, out, err)
 
 

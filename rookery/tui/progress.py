@@ -243,7 +243,7 @@ class Progress:
             began = time.perf_counter()
             self.draw()
             spent = time.perf_counter() - began
-            await asyncio.sleep(max(self.every_s, 10 * spent))  # a large run is drawn less often
+            await asyncio.sleep(max(self.every_s, min(1.0, 10 * spent)))  # a large run is drawn less often
 
 
 async def watch(make: Callable[[], Run], *, title: str = "", stream: TextIO | None = None, quiet: bool = False) -> Any:

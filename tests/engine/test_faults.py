@@ -37,7 +37,7 @@ def answered(body: dict[str, Any]) -> str:
 async def test_a_run_outlives_a_fifth_of_faults() -> None:
     calls = 200
     async with serve(answered, faults=Faults(rate=0.2, seed=3, stall_s=5)) as server:
-        model = OpenAIModel("test", base_url=server.url, timeout_s=0.5, max_in_flight=16)
+        model = OpenAIModel("test", base_url=server.url, timeout_s=2.0, max_in_flight=16)
         async with start(sums, xs=list(range(calls)), model=model) as r:
             assert await r == sum(range(calls))
         await model.aclose()
