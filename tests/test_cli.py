@@ -318,7 +318,6 @@ def _own_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-@pytest.mark.xfail(strict=False, raises=subprocess.TimeoutExpired, reason="Run.is_waiting does not see that async code only waits for a person")
 def test_a_question_of_async_code_waits_too() -> None:
     done = ended(began("run", "prog.py:asks", "x=1"), seconds=8)
     assert done.code == 3 and "rookery answer" in done.err

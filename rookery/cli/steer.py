@@ -139,7 +139,7 @@ def edit(path: Path, name: str, variable: str, text: str, *, as_json: bool) -> N
 def edited(log: SQLiteLog, run: str, variable: str, text: str) -> Any:
     """A word as data of the same kind as the variable's recorded value. Raises RunError for a variable that the log does not know."""
     view, first = view_of(log, run), started(log, run)
-    calls = plain(view.graph, log.get)["calls"]
+    calls = {call["name"]: call for call in plain(view.graph, log.get)["calls"]}
     if variable.startswith("inputs."):
         reference = first.inputs.get(variable.removeprefix("inputs."), "")
         if not reference:

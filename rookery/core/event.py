@@ -273,6 +273,17 @@ class CancelAsked(Event):
 
 
 @event
+class MessageRefused(Event):
+    """Another process wanted something of the run that made no sense: an answer to no question, a value of the wrong type."""
+
+    code: ClassVar[str] = "N"
+    verb: str
+    place: str
+    fault: Fault
+    by: str = ""
+
+
+@event
 class RunFinished(Event):
     """The run has its value."""
 
@@ -293,7 +304,7 @@ class RunFailed(Event):
 
 KINDS: tuple[type[Event], ...] = (
     RunStarted, RunResumed, CallMade, CallStarted, AttemptFailed, ElementReady, CallText, CallFinished, CallFailed, QuestionAsked,
-    QuestionAnswered, VariableEdited, BreakpointSet, BreakpointHit, RunPaused, RunContinued, CancelAsked, RunFinished, RunFailed,
+    QuestionAnswered, VariableEdited, BreakpointSet, BreakpointHit, RunPaused, RunContinued, CancelAsked, MessageRefused, RunFinished, RunFailed,
 )
 _BY_CODE = {kind.code: kind for kind in KINDS}
 TRANSIENT = (CallText,)

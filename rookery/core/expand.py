@@ -151,6 +151,10 @@ def derive(state: State, node: Node, frame: Frame, source: Source, *, also: tupl
 # -------------------------------------------------------------------- becoming ready
 
 
+NEVER_GATHERED = ("LimitReached", "RunCancelled", "SecretNeeded", "SettingMissing", "SettingWrong", "ModelUnknown")
+"""Failures that a map passes on whatever its gather policy: they are not this element's fault, and the others meet them too."""
+
+
 def drain(state: State) -> None:
     """Let every call whose inputs are known become ready, and what follows from that."""
     queue = state.queue
@@ -482,7 +486,8 @@ def _child_done(state: State, parent: Node, child: Node) -> None:
 def fail(state: State, node: Node, fault: Fault) -> None:
     node.status = FAILED
     parent = node.parent
-    if parent is not None and parent.kind == "each" and parent.plan.call.policy.gather.kind != "all":
+    if parent is not None and parent.kind == "each" and parent.plan.call.policy.gather.kind != "all" and fault.kind not in NEVER_GATHERED:
+        node.absorbed = True
         _child_done(state, parent, node)
         return
     made = state.made_above(node.path) if state.made else None

@@ -46,7 +46,7 @@ def boxes(graph: Graph | Mapping[str, Any]) -> list[Box]:
     """The inputs and the calls of a graph, or of its description in a log (see RunStarted.graph), in the order they were made."""
     if not isinstance(graph, Graph):
         found = [Box(f"inputs.{name}", "input", type_) for name, type_ in graph["inputs"].items()]
-        for name, call in graph["calls"].items():
+        for name, call in ((call["name"], call) for call in graph["calls"]):
             found.append(Box(name, call["kind"], call["type"], tuple(call["reads"]), call.get("function", ""), tuple(call.get("over", ()))))
         return found
     from rookery.core.types import name_of

@@ -73,7 +73,7 @@ def adopt(state: State, path: str) -> list[Command]:
     state.commands = []
     under = [node for node in state.nodes.values() if node.path == path or node.path.startswith((path + "/", path + "[", path + "#"))]
     for node in under:
-        if node.kind in LEAVES and not node.done and node.status in (READY, RUNNING, STOPPED, FAILED) and not _absorbed(node):
+        if node.kind in LEAVES and not node.done and node.status in (READY, RUNNING, STOPPED, FAILED) and not node.absorbed:
             node.status = READY
             state.commands.append(Command("start", node))
         elif node.kind == "ask" and node.status == RUNNING:
@@ -169,17 +169,12 @@ def _resumed(state: State, event: ev.RunResumed) -> None:
             state.commands.append(Command("ask", node))
         if node.kind not in LEAVES or node.dead or node.done or id(node) in waiting_to_start:
             continue
-        if node.status in (RUNNING, STOPPED, FAILED) and not _absorbed(node):
+        if node.status in (RUNNING, STOPPED, FAILED) and not node.absorbed:
             node.status = READY
         if node.status == READY:
             state.commands.append(Command("start", node))
     if state.output is not None and state.output.done:
         state.commands.append(Command("finish", state.output))
-
-
-def _absorbed(node: Node) -> bool:
-    """A failure that its map has already accounted for."""
-    return node.status == FAILED and node.parent is not None and node.parent.kind == "each" and node.parent.plan.call.policy.gather.kind != "all"
 
 
 def _paused(state: State, event: ev.RunPaused) -> None:

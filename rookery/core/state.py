@@ -50,6 +50,8 @@ class Node(Slot):
     parent: Node | None = None
     dead: bool = False
     """Replaced after an edit; what it still says is ignored."""
+    absorbed: bool = False
+    """It failed, and the map it belongs to went on without it."""
     branch: bool | None = None
     """For ``when``: the branch taken."""
     guarded: list[tuple[Node, bool]]

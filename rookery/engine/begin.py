@@ -103,8 +103,9 @@ def describe(graph: Graph) -> dict[str, Any]:
         "name": graph.name,
         "inputs": {name: name_of(param.type) for name, param in graph.params.items()},
         "output": list(names_in(graph.output)),
-        "calls": {
-            call.name: {
+        "calls": [
+            {
+                "name": call.name,
                 "kind": call.kind,
                 "function": getattr(call.function, "name", ""),
                 "type": name_of(call.type),
@@ -113,7 +114,7 @@ def describe(graph: Graph) -> dict[str, Any]:
                 "fingerprint": call.function.fingerprint() if hasattr(call.function, "fingerprint") else "",
             }
             for call in graph.call_list
-        },
+        ],
     }
 
 

@@ -49,7 +49,7 @@ async def carry(run: Run, node: Node) -> None:
     except (LogError, RunBusy) as error:
         run.crash(error)
     finally:
-        run.gone(node.path)
+        run.gone(node.path, asyncio.current_task())
 
 
 async def _carry(run: Run, node: Node) -> None:

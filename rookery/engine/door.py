@@ -7,6 +7,7 @@ import inspect
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rookery.core import event as ev
@@ -171,8 +172,8 @@ def _same_program(graph: Graph, state: State, events: list[Event], log: Log, run
     """Raises RunMismatch when a call that is finished is not the one that the program now has."""
     first = events[0]
     assert isinstance(first, ev.RunStarted)
-    known: dict[str, Any] = plain(first.graph, log.get)["calls"]
-    now: dict[str, Any] = describe(graph)["calls"]
+    known: dict[str, Any] = _calls(plain(first.graph, log.get))
+    now: dict[str, Any] = _calls(describe(graph))
     finished = {event.call.split("[")[0].split("/")[0].split("#")[0] for event in events if isinstance(event, ev.CallFinished)}
     changed = [
         name for name, call in known.items()
@@ -187,7 +188,7 @@ def _same_program(graph: Graph, state: State, events: list[Event], log: Log, run
 
 def fork(
     id: str, subject: Program, /, *, log: Log | str | os.PathLike[str], edit: Mapping[str, Any] | None = None, new: str | None = None,
-    secrets: Mapping[str, Any] | None = None, **options: Any,
+    secrets: Mapping[str, Any] | None = None, origin: str | None = None, **options: Any,
 ) -> Run:
     """A new run that begins with the values of another, some variables changed: only what depends on them runs.
 
@@ -205,7 +206,7 @@ def fork(
         first = kept[0]
         assert isinstance(first, ev.RunStarted)
         description = run.state.writer.store(description_of(graph))
-        kept[0] = ev.RunStarted(first.at, name, graph.origin, description, first.inputs, first.labels, first.seed, id, first.options)
+        kept[0] = ev.RunStarted(time.time(), name, origin or graph.origin, description, first.inputs, first.labels, first.seed, id, first.options)
         replay(run.state, kept, settings.secrets, run=id)
         edits = [edit_event(run.state, variable, value, by="fork", run=id) for variable, value in (edit or {}).items()]
         for event in edits:
@@ -219,13 +220,17 @@ def fork(
     )
 
 
+def _calls(description: Mapping[str, Any]) -> dict[str, Any]:
+    return {call["name"]: call for call in description["calls"]}
+
+
 def _still_valid(graph: Graph, events: list[Event], log: Log) -> list[Event]:
     """The events of a run without those of calls that the program now has otherwise, and without its ends."""
     first = events[0]
     if not isinstance(first, ev.RunStarted):
         raise LogCorrupt("the log does not begin with the run's start")
-    known: dict[str, Any] = plain(first.graph, log.get)["calls"]
-    now: dict[str, Any] = describe(graph)["calls"]
+    known: dict[str, Any] = _calls(plain(first.graph, log.get))
+    now: dict[str, Any] = _calls(describe(graph))
     changed = {name for name, call in known.items() if name not in now or now[name]["fingerprint"] != call["fingerprint"]}
     while True:
         more = {name for name, call in known.items() if name not in changed and changed & set(call["reads"])}
@@ -239,7 +244,7 @@ def _still_valid(graph: Graph, events: list[Event], log: Log) -> list[Event]:
         call = getattr(event, "call", "")
         return not call or call.split("[")[0].split("/")[0].split("#")[0].split("?")[0] not in changed
 
-    return [event for event in events if stays(event)]
+    return [replace(event, spend=ev.NOTHING_SPENT) if isinstance(event, ev.CallFinished) else event for event in events if stays(event)]
 
 
 def show(id: str, *, log: Log | str | os.PathLike[str]) -> View:

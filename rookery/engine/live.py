@@ -31,6 +31,11 @@ class LiveScope:
         self.path = path
         self.waiting = 0
         self._claimed: set[str] = set()
+        self._numbers: dict[str, int] = {}
+        self._known: dict[str, list[str]] = {}
+        for made, inputs in run.state.made.items():  # by an earlier execution of this call
+            if made.rpartition("/")[0] == path:
+                self._known.setdefault(inputs, []).append(made)
 
     def make(self, graph: Graph, inputs: Mapping[str, Any]) -> Variable[Any]:
         """Carry out a graph of one call; equal calls of an earlier execution give their recorded values."""
@@ -39,7 +44,7 @@ class LiveScope:
         sources = {name: (self._source(variable), variable.type) for name, variable in inputs.items()}
         params = {name: Param(name, type_) for name, (_, type_) in sources.items()}
         inputs_digest = self._digest(graph, {name: f"{source.name}{list(source.path)}" for name, (source, _) in sources.items()})
-        path = self._recorded(graph.name, inputs_digest)
+        path = self._recorded(inputs_digest)
         is_known = path is not None
         if path is None:
             path = self._free(graph.name)
@@ -54,7 +59,7 @@ class LiveScope:
         if node is None:
             offer(state, path, named, sources)
             if is_known:
-                run.carry_out(adopt(state, path))
+                run.adopted(adopt(state, path))
             else:
                 run.post(ev.CallMade(time.time(), path, inputs_digest))
         return self._variable(path, call.type)
@@ -86,21 +91,19 @@ class LiveScope:
         except NotSerialisable:
             return repr(value)
 
-    def _recorded(self, name: str, inputs_digest: str) -> str | None:
+    def _recorded(self, inputs_digest: str) -> str | None:
         """A call of an earlier execution with the same function and arguments that this one has not claimed yet."""
-        prefix = f"{self.path}/{name}"
-        for path, recorded in self.run.state.made.items():
-            if recorded == inputs_digest and path not in self._claimed and (path == prefix or path.startswith(prefix + "~")):
-                return path
-        return None
+        paths = self._known.get(inputs_digest)
+        return paths.pop(0) if paths else None
 
     def _free(self, name: str) -> str:
-        made = self.run.state.made
-        number, path = 1, f"{self.path}/{name}"
-        while path in self._claimed or path in made:
+        made, number = self.run.state.made, self._numbers.get(name, 0)
+        while True:
             number += 1
-            path = f"{self.path}/{name}~{number}"
-        return path
+            path = f"{self.path}/{name}" if number == 1 else f"{self.path}/{name}~{number}"
+            if path not in self._claimed and path not in made:
+                self._numbers[name] = number
+                return path
 
     def _variable(self, path: str, type_: Any) -> Variable[Any]:
         variable: Variable[Any] = Variable(None, path, type_)

@@ -62,7 +62,9 @@ class Run:
         self._flying: dict[str, bytes] = {}
         self._committing = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
         self._backlog: deque[Node] = deque()
+        self._deferred: list[Message] = []
         self._ending: ev.RunFailed | None = None
         self._subscribers: list[_Subscriber] = []
         self._history: list[Event] = []
@@ -95,6 +97,9 @@ class Run:
                 self.remember(self.prologue)
             group = await self._stack.enter_async_context(asyncio.TaskGroup())
             self._watch = group.create_task(self._watching(), name="watch")
+            if not self._new:
+                for message in self._writer.inbox():  # what was said while nobody carried the run
+                    self._take(message)
             for event in first:
                 self.post(event)
         except BaseException:
@@ -106,7 +111,7 @@ class Run:
         """Leaving before the end stops the run where it is: calls in flight are cancelled, and it can be resumed."""
         self._closed = True
         self._watch.cancel()
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *self._stopping]
         for task in tasks:
             task.cancel()
         try:
@@ -161,9 +166,14 @@ class Run:
     @property
     def is_waiting(self) -> bool:
         """Whether only a person can take it further: an answer, a breakpoint or a pause."""
-        if self._done.done() or self._tasks or self._pending or self._backlog or self._committing:
+        return self._is_idle and not self._done.done() and bool(self.state.questions or self.state.held_back or self.state.paused)
+
+    @property
+    def _is_idle(self) -> bool:
+        """Nothing is in flight but calls that wait for calls of their own, and nothing is on its way into the log."""
+        if self._pending or self._backlog or self._committing or self._ending is not None:
             return False
-        return bool(self.state.questions or self.state.held_back or self.state.paused)
+        return not self._tasks or len(self._tasks) == self._hosts()
 
     async def until_waiting(self) -> bool:
         """Wait until the run ends (False) or only a person can take it further (True)."""
@@ -294,14 +304,15 @@ class Run:
                     self._end(event)
         except Exception as error:  # a fault in a deciding part must end the run, not the event loop
             self.crash(error)
-        if not self._tasks:
+        if not self._tasks or self._scopes:
             self._at_rest()
 
     def _at_rest(self) -> None:
-        """Nothing is in flight: tell those who wait for that, and never hang where nothing can follow."""
+        """Perhaps nothing is in flight: tell those who wait for that, and never hang where nothing can follow."""
+        if not self._is_idle:
+            return
         self._changed.set()
-        busy = self._tasks or self._pending or self._backlog or self._committing or self._ending is not None
-        if busy or self._done.done() or self._closed or self.is_waiting:
+        if self._tasks or self._done.done() or self._closed or self.is_waiting:
             return
         stuck = [node.path for node in self.state.nodes.values() if not node.done and node.kind in ("prompt", "tool", "program")]
         self.crash(RunError(f"run {self.id} cannot go on: {', '.join(stuck[:5]) or 'its output'} never becomes ready", run=self.id))
@@ -338,7 +349,7 @@ class Run:
         if most is not None and len(self._tasks) - self._hosts() >= most and node.kind != "program":
             self._backlog.append(node)
             return
-        if self._ending is not None or self._closed:
+        if self._ending is not None or self._closed or node.path in self._tasks:
             return
         # Not in a TaskGroup: `carry` lets no error out but the log's, and a group's book-keeping is a third of a no-op's cost.
         self._tasks[node.path] = self._loop.create_task(carry(self, node), context=self._context.copy())
@@ -347,25 +358,30 @@ class Run:
         """Calls in flight that only wait for calls of their own; they take no place."""
         return sum(1 for scope in self._scopes.values() if scope.waiting > 0)
 
-    def gone(self, path: str) -> None:
+    def gone(self, path: str, task: asyncio.Task[None] | None) -> None:
         """A call is no longer in flight."""
-        self._tasks.pop(path, None)
-        if self._scopes:
-            self._scopes.pop(path, None)
+        if self._tasks.get(path) is task:
+            del self._tasks[path]
+            if self._scopes:
+                self._scopes.pop(path, None)
+        elif task is not None:
+            self._stopping.discard(task)
         if self._backlog and self._ending is None:
             self._start(self._backlog.popleft())
-        if self._ending is not None and not self._tasks:
+        if self._ending is not None and not self._tasks and not self._stopping:
             event, self._ending = self._ending, None
             if not self._closed:
                 self.post(event)
-        elif not self._tasks:
+        elif not self._tasks or self._scopes:
             self._at_rest()
 
     def _stop(self, path: str) -> None:
         """Cancel a call in flight; one that has not begun yet never gets to say that it is gone."""
-        task = self._tasks.get(path)
+        task = self._tasks.pop(path, None)
         if task is not None:
-            task.add_done_callback(lambda _: self.gone(path))
+            self._scopes.pop(path, None)
+            self._stopping.add(task)
+            task.add_done_callback(lambda done: self.gone(path, done))
             task.cancel()
 
     def _do(self, command: Command) -> None:
@@ -404,7 +420,7 @@ class Run:
         if self._ending is not None or self._done.done():
             return
         self._backlog.clear()
-        if not self._tasks:
+        if not self._tasks and not self._stopping:
             self.post(event)
             return
         self._ending = event
@@ -430,7 +446,10 @@ class Run:
                 self._take(message)
 
     def _take(self, message: Message) -> None:
-        """A message from another process becomes an event; one that makes no sense is dropped."""
+        """A message from another process becomes an event; one that makes no sense is refused, and that is an event too."""
+        if message.place in self.state.stash and message.place not in self.state.nodes:
+            self._deferred.append(message)  # to a call that async code has not made again yet
+            return
         try:
             match message.verb:
                 case "answer":
@@ -445,8 +464,8 @@ class Run:
                     self.set_breakpoint(message.place, on=bool(message.value))
                 case "edit":
                     self.edit(message.place, message.value, by=message.by)
-        except RookeryError:
-            return
+        except RookeryError as error:
+            self.post(ev.MessageRefused(time.time(), message.verb, message.place, fault_of(error), message.by))
 
     # ---------------------------------------------------------------- what carrying needs
 
@@ -477,6 +496,13 @@ class Run:
             else:
                 self._do(command)
 
+    def adopted(self, commands: list[Command]) -> None:
+        """Async code made a call again that the log knew: do what is left of it, and what was said to it meanwhile."""
+        self.carry_out(commands)
+        deferred, self._deferred = self._deferred, []
+        for message in deferred:
+            self._take(message)
+
     def value_at(self, path: str) -> asyncio.Future[Any]:
         """The value of a call that async code made, or the error it failed with."""
         future: asyncio.Future[Any] = self._loop.create_future()
@@ -506,6 +532,7 @@ class Run:
         """A call only waits for calls of its own now; its place is free."""
         if self._backlog and self._ending is None:
             self._start(self._backlog.popleft())
+        self._loop.call_soon(self._at_rest)
 
 
 class _Subscriber:

@@ -9,8 +9,9 @@ from typing import Annotated
 import pytest
 from pydantic import SecretStr
 
-from rookery import Label, MemoryLog, SQLiteLog, fork, graph, resume, run, start, tool
+from rookery import Label, MemoryLog, SQLiteLog, ask, fork, graph, resume, run, start, tool
 from rookery.core import event as ev
+from rookery.engine.log import Message
 from rookery.errors import CallFailed, GraphInvalid, RunBusy, RunMismatch, RunUnknown, SecretNeeded
 from rookery.testing import ScriptedModel
 from tests.programs import EXECUTED, article, asking, counting, double, increase, section, titles, total, writer
@@ -257,3 +258,75 @@ async def test_tools_may_themselves_call() -> None:
 
     async with start(uses, x=1, max_in_flight=1) as r:
         assert await r == 3 + 5
+
+
+async def test_a_person_is_asked_by_async_code_and_answers_while_nobody_runs_it(tmp_path: Path) -> None:
+    async def asks(x: int) -> str:
+        more = await increase(x=x)
+        return f"{await ask(bool, 'Go on?', show=more)} {more}"
+
+    log = SQLiteLog(tmp_path / "log.db")
+    async with start(asks, x=1, log=log, id="r") as r:
+        assert await r.until_waiting()
+    log.post("r", Message("answer", "asks/ask", True, "ada"))
+    async with resume("r", asks, log=log) as r:
+        assert await r == "True 2"
+    assert EXECUTED == ["increase 1"]
+    log.close()
+
+
+async def test_edits_reach_a_finished_run_when_it_is_resumed(tmp_path: Path) -> None:
+    log = SQLiteLog(tmp_path / "log.db")
+    async with start(counting, x=1, log=log, id="r") as r:
+        assert await r == 30
+    log.post("r", Message("edit", "several", [0, 9], "ada"))
+    log.post("r", Message("edit", "nowhere", 1, "ada"))
+    EXECUTED.clear()
+    async with resume("r", counting, log=log) as r:
+        assert await r == 18
+        refused = [event for event in [event async for event in r] if isinstance(event, ev.MessageRefused)]
+    assert EXECUTED == ["double 9", "total 2"]
+    assert [event.place for event in refused] == ["nowhere"]
+    log.close()
+
+
+async def test_an_edit_restarts_a_call_that_is_running() -> None:
+    begun: list[int] = []
+
+    @tool
+    async def slow(x: int) -> int:
+        begun.append(x)
+        await asyncio.sleep(0.05)
+        return x
+
+    @graph
+    def edited(x: int) -> int:
+        return slow(x=increase(x=x))
+
+    async with start(edited, x=1) as r:
+        await asyncio.sleep(0.02)
+        r.edit("inputs.x", 10)
+        assert await r == 11
+    assert begun == [2, 11]
+
+
+async def test_a_limit_ends_a_run_whatever_its_maps_gather() -> None:
+    from rookery import Limit, none_for_failed, prompt
+    from rookery.errors import LimitReached
+
+    @prompt(gather=none_for_failed)
+    def words(x: int) -> str:
+        """Say {x}."""
+
+    @graph
+    def many(xs: list[int]) -> list[str | None]:
+        return words.each(x=xs)
+
+    log = MemoryLog()
+    model = ScriptedModel(lambda request: "x")
+    async with start(many, xs=[1, 2, 3, 4], model=model, limit=Limit(calls=2), log=log, id="r") as r:
+        with pytest.raises(LimitReached):
+            await r
+    async with resume("r", many, model=model, limit=Limit(calls=4), log=log) as r:
+        assert await r == ["x"] * 4
+    assert len(model.requests) == 4
