@@ -33,12 +33,11 @@ QUICK_SIZES = (100, 1000)
 ROUNDS = {100: 25, 1000: 15, 10_000: 7}
 PEER_ROUNDS = {100: 9, 1000: 5, 10_000: 2}
 """Peers sit out the later rounds; a ratio is of the rounds that both sides played, so nobody has more tries at a best one."""
-QUICK_ROUNDS = 5
-QUICK_PEER_ROUNDS = 2
+QUICK_ROUNDS = 4
 TIMEOUT_S = 60.0
 """A peer that takes longer is left out at that size, and the table says so."""
-PRUNE = 1.5
-"""A form that was so much slower than its system's best at one size is not played at the next."""
+PRUNE, QUICK_PRUNE = 1.5, 1.2
+"""A form that was so much slower than its system's best at one size is not played at the next; LangGraph's two durable modes count as one."""
 OWN = {"rookery": ("memory", "sqlite", "sqlite power"), "bare": STORES["bare"]}
 SYNCED = ("sqlite power", "rows synced")
 """Stores that sync each group to the disk: reported, and held to no target."""
@@ -275,13 +274,14 @@ def _cast(shape: str, n: int, before: list[Cell], *, with_peers: bool, quick: bo
         for store in STORES[system]:
             if store == "memory" and (quick or n > 1000):
                 continue  # it is held to no target, and takes minutes
-            last = [cell for cell in before if (cell.system, cell.shape, cell.store) == (system, shape, store)]
-            best = {cell.form: min(cell.us(), default=math.inf) for cell in last if cell.n == max(other.n for other in last)}
+            last = [cell for cell in before if (cell.system, cell.shape, cell.store.split()[0]) == (system, shape, store.split()[0])]
+            last = [cell for cell in last if cell.n == max(other.n for other in last)]
+            us = {(cell.form, cell.store): min(cell.us(), default=math.inf) for cell in last}
             for form in FORMS[system][shape]:
-                kept = not best or best.get(form, math.inf) <= PRUNE * min(best.values())
-                largest = TOO_LARGE.get((system, shape, form, store), math.inf)
-                if kept and n <= (largest / 2 if quick else largest):
-                    yield Cell(system, shape, n, form, store, QUICK_PEER_ROUNDS if quick else PEER_ROUNDS.get(n, 2))
+                kept = not us or us.get((form, store), math.inf) <= (QUICK_PRUNE if quick else PRUNE) * min(us.values())
+                if kept and n <= TOO_LARGE.get((system, shape, form, store), math.inf):
+                    most = 2 if system == "langgraph" else QUICK_ROUNDS
+                    yield Cell(system, shape, n, form, store, most if quick else PEER_ROUNDS.get(n, 2))
 
 
 # ------------------------------------------------------------------ bytes, overlap, import
@@ -369,13 +369,15 @@ class Figures:
                 if (cell["shape"], cell["n"]) == (shape, n) and cell["laps_us"] and fnmatch(f"{cell['system']} {cell['store']}", who)]
 
     def over(self, many: str | Sequence[str], one: str, shape: str, n: int, *, laps: str = "laps_us", pick: Pick = min) -> float | None:
-        """How many times as long the fastest of ``many`` takes as ``one``, over the rounds that all of them played."""
-        above = [cell for who in ([many] if isinstance(many, str) else many) for cell in self.of(who, shape, n)]
-        below = self.of(one, shape, n)
-        if not above or not below:
+        """How many times as long the fastest of ``many`` takes as ``one``, each over the rounds that both played."""
+        below = next(iter(self.of(one, shape, n)), None)
+        if below is None:
             return None
-        rounds = min(len(cell[laps]) for cell in above + below)
-        return min(pick(cell[laps][:rounds]) for cell in above) / min(pick(cell[laps][:rounds]) for cell in below)
+        found = []
+        for above in (cell for who in ([many] if isinstance(many, str) else many) for cell in self.of(who, shape, n)):
+            rounds = min(len(above[laps]), len(below[laps]))
+            found.append(pick(above[laps][:rounds]) / pick(below[laps][:rounds]))
+        return min(found, default=None)
 
     def flatness(self, who: str, shape: str) -> float | None:
         """A node's cost at the largest size over the least at a smaller one."""

@@ -67,7 +67,7 @@ def options(doc: str | None, argv: Sequence[str] | None, **more: dict[str, Any])
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--check", action="store_true", help="print each target with its figure; exit 1 if one is missed, 2 if data is absent")
-    parser.add_argument("--quick", action="store_true", help="smaller counts, within a minute on a quiet machine; figures are rougher")
+    parser.add_argument("--quick", action="store_true", help="smaller counts, about a minute on a quiet machine; figures are rougher")
     for name, keywords in more.items():
         parser.add_argument("--" + name.replace("_", "-"), **keywords)
     return parser.parse_args(argv)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,10 @@ DEFAULT_MAX_TOKENS = 1024
 """What a reply is taken to need at most under a token or money limit, when neither call nor model says."""
 
 
+TURNS = 16
+"""Calls of a chain that one task carries out, one after another, before the event loop gets its turn."""
+
+
 @dataclass(slots=True)
 class Outcome:
     """A value, and what it took to get it."""
@@ -44,12 +49,21 @@ class Outcome:
 
 async def carry(run: Run, node: Node) -> None:
     """Carry one call out to its CallFinished or CallFailed event. Never raises but for cancellation."""
+    task = asyncio.current_task()
+    current: Node | None = node
+    turns = 0
     try:
-        await _carry(run, node)
+        while current is not None:
+            node = current
+            before = copy_context()
+            await _carry(run, node)
+            turns += 1
+            # What a tool has set in its context is not for the next one, and others want their turn too.
+            current = run.following(node, task, alone=turns >= TURNS or copy_context() != before)
     except (LogError, RunBusy) as error:
         run.crash(error)
     finally:
-        run.gone(node.path, asyncio.current_task())
+        run.gone(node.path, task)
 
 
 async def _carry(run: Run, node: Node) -> None:
@@ -60,8 +74,11 @@ async def _carry(run: Run, node: Node) -> None:
     if tool and function.is_async and policy.timeout_s is None and not function.pure and not run.has_defaults:
         try:
             run.post(ev.CallStarted(time.time(), node.path))
-            _live.set(run.live(node))
-            value = planned.codec.validate(await function.function(**run.state.arguments(node)))
+            token = _live.set(run.live(node))
+            try:
+                value = planned.codec.validate(await function.function(**run.state.arguments(node)))
+            finally:
+                _live.reset(token)
             finish(run, node, value)
             return
         except (asyncio.CancelledError, LogError, RunBusy):
@@ -175,8 +192,8 @@ def _tool_key(tool: Any, args: Mapping[str, Any]) -> str:
 
 async def _call_tool(run: Run, node: Node, tool: Any, args: dict[str, Any]) -> Any:
     if tool.is_async:
-        _live.set(run.live(node))
-        value = await tool.function(**args)
+        with living(run.live(node)):
+            value = await tool.function(**args)
     elif node.plan.call.policy.inline:
         with living(None):
             value = tool.function(**args)

@@ -60,6 +60,8 @@ class Run:
         self._pending: list[Event] = []
         self._flushing: asyncio.Handle | None = None
         self._flying: dict[str, bytes] = {}
+        self._is_direct = False
+        self._following: Node | None = None
         self._committing = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping: set[asyncio.Task[None]] = set()
@@ -240,11 +242,15 @@ class Run:
 
     def post_last(self, event: Event) -> None:
         """Hand in the last event of a call. With nothing else in flight nobody could join its commit, so it is made at once."""
-        if len(self._tasks) == 1 and not self._committing and not self._subscribers:
-            self._pending.append(event)
-            self._flush()
-        else:
-            self.post(event)
+        self._pending.append(event)
+        if len(self._tasks) == 1 and not self._committing:
+            self._is_direct = True
+            try:
+                self._flush()
+            finally:
+                self._is_direct = False
+        elif self._flushing is None and not self._committing:
+            self._flushing = self._loop.call_soon(self._flush)
 
     def show(self, event: Event) -> None:
         """Show an event that is not logged to those who watch."""
@@ -351,12 +357,30 @@ class Run:
             return
         if self._ending is not None or self._closed or node.path in self._tasks:
             return
+        if self._is_direct and self._following is None:
+            self._following = node
+            return
         # Not in a TaskGroup: `carry` lets no error out but the log's, and a group's book-keeping is a third of a no-op's cost.
         self._tasks[node.path] = self._loop.create_task(carry(self, node), context=self._context.copy())
 
     def _hosts(self) -> int:
         """Calls in flight that only wait for calls of their own; they take no place."""
         return sum(1 for scope in self._scopes.values() if scope.waiting > 0)
+
+    def following(self, node: Node, task: asyncio.Task[None] | None, *, alone: bool) -> Node | None:
+        """The call that the end of ``node`` made ready, to be carried out by the same task: a chain needs no task for each of its calls.
+
+        None when there is none, or when it gets a task of its own because it must not share this one (``alone``).
+        """
+        found, self._following = self._following, None
+        if found is None or task is None:
+            return None
+        if alone or self._tasks.get(node.path) is not task:
+            self._start(found)
+            return None
+        del self._tasks[node.path]
+        self._tasks[found.path] = task
+        return found
 
     def gone(self, path: str, task: asyncio.Task[None] | None) -> None:
         """A call is no longer in flight."""

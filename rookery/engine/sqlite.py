@@ -160,6 +160,8 @@ class _Writer:
         self._beat = time.monotonic()
         self._checkpointing: threading.Thread | None = None
         self._version = -1
+        self._seen = 0
+        self._taken = 0
         self._pool: ThreadPoolExecutor | None = None
         with mapped(log.path):
             self._db = connect(log.path)
@@ -181,8 +183,11 @@ class _Writer:
         identity = self._last + 1
         marks = [event for event in events if type(event) in MARKS]
         try:
-            if values or marks:
+            if values or marks or self._taken:
                 db.execute("BEGIN IMMEDIATE")
+                if self._taken:  # the messages leave the inbox with the commit that holds what became of them
+                    db.execute("DELETE FROM inbox WHERE run = ? AND id <= ?", (self._number, self._taken))
+                    self._taken = 0
                 if values:
                     db.executemany(
                         "INSERT OR IGNORE INTO value (hash, body) VALUES (?, ?)", [(bytes.fromhex(name), data) for name, data in values]
@@ -237,10 +242,10 @@ class _Writer:
             self._version = version
             if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'inbox'").fetchone():
                 return []
-            rows = self._db.execute("SELECT id, body FROM inbox WHERE run = ? ORDER BY id", (self._number,)).fetchall()
+            rows = self._db.execute("SELECT id, body FROM inbox WHERE run = ? AND id > ? ORDER BY id", (self._number, self._seen)).fetchall()
             if not rows:
                 return []
-            self._db.execute("DELETE FROM inbox WHERE run = ? AND id <= ?", (self._number, rows[-1][0]))
+            self._seen = self._taken = rows[-1][0]
         except sqlite3.OperationalError as error:
             if "locked" in str(error) or "busy" in str(error):
                 return []

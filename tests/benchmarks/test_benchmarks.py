@@ -58,7 +58,7 @@ def test_ratios_are_of_the_rounds_that_both_played() -> None:
         _cell("langgraph", "none", 100, [400.0, 380.0], "nodes"), _cell("langgraph", "none", 100, [500.0], "tasks"),
     ])
     assert figures.over("rookery memory", "bare none", "chain", 100) == 2.0
-    assert figures.over(["langgraph none", "pydantic-graph none"], "rookery memory", "chain", 100) == 8.0
+    assert figures.over(["langgraph none", "pydantic-graph none"], "rookery memory", "chain", 100) == 9.5
     assert figures.over("langgraph sqlite *", "rookery memory", "chain", 100) is None
     assert figures.flatness("rookery memory", "chain") is None
 
