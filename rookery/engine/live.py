@@ -30,24 +30,29 @@ class LiveScope:
         self.run = run
         self.path = path
         self.waiting = 0
+        self._known: dict[str, list[str]] | None = None
+
+    def _begin(self) -> dict[str, list[str]]:
+        """The calls that an earlier execution of this one made, by the digests of their functions and arguments."""
         self._claimed: set[str] = set()
         self._numbers: dict[str, int] = {}
-        self._known: dict[str, list[str]] = {}
-        for made, inputs in run.state.made.items():  # by an earlier execution of this call
-            if made.rpartition("/")[0] == path:
+        self._known = {}
+        for made, inputs in self.run.state.made.items():
+            if made.rpartition("/")[0] == self.path:
                 self._known.setdefault(inputs, []).append(made)
+        self.run.hosts(self)
+        return self._known
 
     def make(self, graph: Graph, inputs: Mapping[str, Any]) -> Variable[Any]:
         """Carry out a graph of one call; equal calls of an earlier execution give their recorded values."""
         run, state = self.run, self.run.state
-        run.hosts(self)
+        known = self._known if self._known is not None else self._begin()
         sources = {name: (self._source(variable), variable.type) for name, variable in inputs.items()}
         params = {name: Param(name, type_) for name, (_, type_) in sources.items()}
         inputs_digest = self._digest(graph, {name: f"{source.name}{list(source.path)}" for name, (source, _) in sources.items()})
-        path = self._recorded(inputs_digest)
-        is_known = path is not None
-        if path is None:
-            path = self._free(graph.name)
+        recorded = known.get(inputs_digest)  # the first that this execution has not claimed yet
+        path = recorded.pop(0) if recorded else self._free(graph.name)
+        is_known = path in state.made
         self._claimed.add(path)
         leaf = path.rpartition("/")[2]
         call = replace(graph.call_list[0], name=leaf)
@@ -90,11 +95,6 @@ class LiveScope:
             return codec(param.type if param is not None else type(value)).dump(value).decode()
         except NotSerialisable:
             return repr(value)
-
-    def _recorded(self, inputs_digest: str) -> str | None:
-        """A call of an earlier execution with the same function and arguments that this one has not claimed yet."""
-        paths = self._known.get(inputs_digest)
-        return paths.pop(0) if paths else None
 
     def _free(self, name: str) -> str:
         made, number = self.run.state.made, self._numbers.get(name, 0)

@@ -238,7 +238,7 @@ class Run:
         """Hand an event in. It is committed with others of the same turn of the event loop, then stepped."""
         self._pending.append(event)
         if self._flushing is None and not self._committing:
-            self._flushing = self._loop.call_soon(self._flush)
+            self._flushing = self._loop.call_soon(self._turned)
 
     def post_last(self, event: Event) -> None:
         """Hand in the last event of a call. With nothing else in flight nobody could join its commit, so it is made at once."""
@@ -250,7 +250,7 @@ class Run:
             finally:
                 self._is_direct = False
         elif self._flushing is None and not self._committing:
-            self._flushing = self._loop.call_soon(self._flush)
+            self._flushing = self._loop.call_soon(self._turned)
 
     def show(self, event: Event) -> None:
         """Show an event that is not logged to those who watch."""
@@ -260,10 +260,12 @@ class Run:
         for subscriber in self._subscribers:
             subscriber.give(event)
 
+    def _turned(self) -> None:
+        """The event loop has its turn: commit what was handed in since."""
+        self._flushing = None
+        self._flush()
+
     def _flush(self) -> None:
-        if self._flushing is not None:
-            self._flushing.cancel()
-            self._flushing = None
         batch, self._pending = self._pending, []
         if not batch or self._done.done() or self._committing:
             self._pending = batch
@@ -290,7 +292,7 @@ class Run:
             return
         self._apply(batch)
         if self._pending and self._flushing is None:
-            self._flushing = self._loop.call_soon(self._flush)
+            self._flushing = self._loop.call_soon(self._turned)
 
     def _apply(self, batch: list[Event]) -> None:
         """The batch is committed: step, do what the schedule says, tell those who watch."""

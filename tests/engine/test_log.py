@@ -264,3 +264,43 @@ async def test_the_run_waits_in_the_log_while_nobody_carries_it(tmp_path: Path) 
     SQLiteLog(path).post("r", Message("answer", "ask", True, "ada"))
     async with resume("r", asking, log=path) as r:
         assert await r == "4 True"
+
+
+async def test_a_message_stays_until_what_became_of_it_is_committed(tmp_path: Path) -> None:
+    log = SQLiteLog(tmp_path / "log.db")
+    first = log.begin("r", new=True)
+    await committed(first.append([started("r")], []))
+    message = Message("answer", "ask", True, "ada")
+    log.post("r", message)
+    assert first.inbox() == [message]
+    first.close()  # it died before it could commit the answer
+    second = log.begin("r", new=False)
+    assert second.inbox() == [message]
+    await committed(second.append([ev.QuestionAnswered(2.0, "ask", "=true", "ada")], []))
+    second.close()
+    third = log.begin("r", new=False)
+    assert third.inbox() == []
+    third.close()
+    log.close()
+
+
+async def test_a_run_that_died_before_its_first_commit_can_be_started(tmp_path: Path) -> None:
+    log = SQLiteLog(tmp_path / "log.db")
+    log.begin("r", new=True).close()
+    assert log.runs() == []
+    with pytest.raises(RunUnknown):
+        log.begin("r", new=False)
+    log.begin("r", new=True).close()
+    log.close()
+
+
+def test_a_mapped_list_may_be_the_run_s_value(log: Log) -> None:
+    from rookery import graph
+    from tests.programs import double
+
+    @graph
+    def mapped(xs: list[int]) -> list[int]:
+        return double.each(x=xs)
+
+    assert run(mapped, xs=list(range(300)), log=log, id="m") == [2 * x for x in range(300)]
+    assert plain(show("m", log=log).value, log.get) == [2 * x for x in range(300)]
