@@ -31,7 +31,7 @@ from rookery.tui.progress import Progress, money
 MODEL = "embedded:game24"
 WIDTH = 2
 """States that are asked for next steps at a time, the best first."""
-ROUNDS = 14
+ROUNDS = 30
 """Rounds of proposals before a hand is given up."""
 EXPRESSIONS = 3
 """How often the steps of a solution are put to the model to be written as one expression."""
