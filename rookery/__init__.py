@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.core.flow import ask, loop, when
 from rookery.core.function import Prompt, Tool, graph, prompt, tool
-from rookery.core.graph import Graph, Variable
+from rookery.core.graph import Graph
 from rookery.core.label import Label
 from rookery.core.limit import Limit
 from rookery.core.policy import Attempts, Policy, all_or_fail, keep_ok, none_for_failed
+from rookery.core.variable import Variable
 from rookery.errors import GraphInvalid, RookeryError
 
 if TYPE_CHECKING:

@@ -84,8 +84,8 @@ async def naps(times: int) -> int:
     return x
 
 @graph
-def dozen(x: int) -> int:
-    return loop(nap, x=x, times=12)
+def many(x: int) -> int:
+    return loop(nap, x=x, times=40)
 
 async def asks(x: int) -> str:
     return "yes" if await ask(bool, "Go on?") else "no"
@@ -351,7 +351,7 @@ def test_kill_and_resume_repeats_nothing_finished() -> None:
 
 
 def test_pause_continue_break_and_cancel_from_another_process() -> None:
-    process = began("run", "prog.py:dozen", "x=0")
+    process = began("run", "prog.py:many", "x=0")
     until(lambda: len(executed()) >= 2)
     (line,) = rk("runs", "--json").data["runs"]
     assert line["owner"]

@@ -227,6 +227,7 @@ class VariableEdited(Event):
     value: str
     by: str = ""
     labels: Labels = NO_LABELS
+    held: Any = field(default=None, compare=False, repr=False)
 
 
 @event
@@ -311,7 +312,7 @@ TRANSIENT = (CallText,)
 """Events that are shown and not logged."""
 
 
-def _plain(name: str, value: Any) -> Any:
+def _plain(value: Any) -> Any:
     if isinstance(value, Fault):
         return [value.kind, value.message, value.hint, value.retryable]
     if isinstance(value, Spend):
@@ -321,16 +322,47 @@ def _plain(name: str, value: Any) -> Any:
     return value
 
 
-_READ: dict[str, Callable[[Any], Any]] = {
-    "fault": lambda raw: Fault(*raw),
-    "spend": lambda raw: Spend(*raw),
-}
+def _of(*classes: type) -> Callable[[Any], Any]:
+    def read(raw: Any) -> Any:
+        if type(raw) not in classes:
+            raise TypeError(f"{raw!r:.40} is not {classes[0].__name__}")
+        return raw
+
+    return read
 
 
-def _wire(kind: type[Event]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+_text, _count, _number, _truth = _of(str), _of(int), _of(float, int), _of(bool)
+
+
+def _labels(raw: Any) -> Labels:
+    return frozenset(map(_text, _of(list)(raw))) or NO_LABELS
+
+
+def _fault(raw: Any) -> Fault:
+    kind, message, hint, retryable = _of(list)(raw)
+    return Fault(_text(kind), _text(message), _text(hint), _truth(retryable))
+
+
+def _spend(raw: Any) -> Spend:
+    prompt, completion, cached, cost, calls = _of(list)(raw)
+    return Spend(_count(prompt), _count(completion), _count(cached), None if cost is None else _number(cost), _count(calls))
+
+
+def _mapping(item: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda raw: {key: item(value) for key, value in _of(dict)(raw).items()}
+
+
+_READ: dict[Any, Callable[[Any], Any]] = {
+    "str": _text, "int": _count, "float": _number, "bool": _truth, "Labels": _labels, "Fault": _fault, "Spend": _spend,
+    "dict[str, str]": _mapping(_text), "dict[str, Any]": _of(dict), "dict[str, list[str]]": _mapping(lambda raw: list(map(_text, _of(list)(raw)))),
+}  # fmt: skip
+"""How a field is read back, by its annotation. Raises TypeError or ValueError for what is damaged."""
+
+
+def _wire(kind: type[Event]) -> tuple[tuple[str, ...], tuple[Any, ...], tuple[Callable[[Any], Any], ...]]:
     written = [f for f in fields(kind) if f.name not in ("at", "held")]
-    defaults = [f.default if f.default is not NO_DEFAULT else f.default_factory() if f.default_factory is not NO_DEFAULT else NO_DEFAULT for f in written]
-    return tuple(f.name for f in written), tuple(defaults)
+    defaults = [f.default_factory() if f.default_factory is not NO_DEFAULT else f.default for f in written]
+    return tuple(f.name for f in written), tuple(defaults), tuple(_READ[f.type] for f in written)
 
 
 _WIRE = {kind: _wire(kind) for kind in KINDS}
@@ -339,33 +371,39 @@ _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circu
 
 def to_wire(event: Event) -> str:
     """The event as one line of JSON, at most milliseconds kept of its time."""
-    kind = type(event)
-    if kind is CallStarted and event.attempt == 1 and not event.model:  # the two commonest, spelled out: they are the hot path
+    if type(event) is CallStarted and event.attempt == 1 and not event.model:  # the two commonest, spelled out: they are the hot path
         return f'["S",{event.at:.3f},{_dumps(event.call)}]'
-    if kind is CallFinished and event.spend is NOTHING_SPENT and not event.labels and not event.model and not event.cached:
+    if type(event) is CallFinished and event.spend is NOTHING_SPENT and not (event.labels or event.model or event.cached or event.level):
         return f'["F",{event.at:.3f},{_dumps(event.call)},{_dumps(event.value)}]'
-    names, defaults = _WIRE[kind]
+    kind = type(event)
+    names, defaults, _ = _WIRE[kind]
     values = [getattr(event, name) for name in names]
     while values and values[-1] == defaults[len(values) - 1] and defaults[len(values) - 1] is not NO_DEFAULT:
         values.pop()
-    return _dumps([kind.code, round(event.at, 3), *(_plain(name, value) for name, value in zip(names, values, strict=False))])
+    plain = [_plain(value) for value in values]
+    line = f'["{kind.code}",{event.at:.3f},{_dumps(plain)[1:]}' if plain else f'["{kind.code}",{event.at:.3f}]'
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # half a character, as models sometimes write it
+        return f'["{kind.code}",{event.at:.3f},{json.dumps(plain, separators=(",", ":"))[1:]}'
+    return line
 
 
 def from_wire(line: str | bytes) -> Event:
     """The event of a line. Raises LogCorrupt for what is no event, LogTooNew for a code that this version does not know."""
     try:
         raw = json.loads(line)
-        code, at, *rest = raw
-    except (ValueError, TypeError) as error:
+        code, at, *rest = _of(list)(raw)
+        _text(code), _number(at)
+    except (ValueError, TypeError, RecursionError) as error:
         raise LogCorrupt(f"not an event: {str(line)[:80]!r}", hint="the log is damaged; `rookery show RUN` lists what can be read") from error
     kind = _BY_CODE.get(code)
     if kind is None:
         raise LogTooNew(f"event of unknown kind {code!r}", hint="upgrade rookery to the version that wrote this log")
-    names, _ = _WIRE[kind]
+    names, _, readers = _WIRE[kind]
+    if len(rest) > len(names):
+        raise LogTooNew(f"event {code!r} has fields that this version does not know", hint="upgrade rookery to the version that wrote this log")
     try:
-        values = {name: _READ[name](value) if name in _READ else value for name, value in zip(names, rest, strict=False)}
-        if "labels" in values and kind is not RunStarted:
-            values["labels"] = frozenset(values["labels"]) or NO_LABELS
-        return kind(at, **values)
+        return kind(at, **{name: read(value) for name, read, value in zip(names, readers, rest, strict=False)})
     except (TypeError, ValueError) as error:
         raise LogCorrupt(f"event {code!r} cannot be read: {str(line)[:80]!r}", hint="the log is damaged") from error

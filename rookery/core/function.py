@@ -10,25 +10,13 @@ from copy import copy
 from functools import cached_property
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
-from rookery.core.graph import (
-    MISSING,
-    Graph,
-    Kind,
-    Param,
-    Variable,
-    bind,
-    is_live,
-    is_traced,
-    labels_of,
-    origin_of,
-    place,
-    place_each,
-    signature_of,
-    trace,
-)
+from rookery.core.graph import MISSING, Graph, Kind, Param, labels_of
 from rookery.core.label import NO_LABELS, Labels
 from rookery.core.policy import NO_POLICY, Policy, using
+from rookery.core.signature import signature_of
+from rookery.core.tape import bind, is_live, is_traced, origin_of, place, place_each, trace
 from rookery.core.template import Hole, Template
+from rookery.core.variable import Variable
 from rookery.errors import GraphFault
 
 P = ParamSpec("P")
@@ -43,7 +31,7 @@ class _Typed(Generic[P, R]):
 
     def __init__(self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Labels = NO_LABELS) -> None:
         self.function = function
-        self.name = name or getattr(function, "__name__", "call")
+        self.name: str = name or str(getattr(function, "__name__", "call"))
         self.policy = policy
         self.doc = inspect.getdoc(function) or ""
         self.own_labels = labels
@@ -63,7 +51,8 @@ class _Typed(Generic[P, R]):
         """The type of its value. Raises GraphFault when the function has no return annotation."""
         declared = self._signature[1]
         if declared is MISSING:
-            raise GraphFault(f"{self.kind}s.{self.name}", "no return annotation", hint=f"write def {self.name}(…) -> str: …, or its type", kind="type")
+            hint = f"write def {self.name}(…) -> str: …, or its type"
+            raise GraphFault(f"{self.kind}s.{self.name}", "no return annotation", hint=hint, kind="type")
         return type(None) if declared is None else declared
 
     @cached_property
@@ -112,8 +101,8 @@ class Prompt(_Typed[P, R]):
         super().__init__(function, name=name, policy=policy, labels=labels)
         self.form: Form = form
         """How the answer is written. ``auto`` follows the type and tells the model so; a form given by hand adds nothing to the template."""
-        self.source = template if template is not None else self.doc
-        self.system_source = system
+        self.source = inspect.cleandoc(template) if template is not None else self.doc
+        self.system_source = inspect.cleandoc(system) if system is not None else None
 
     @cached_property
     def template(self) -> Template:
@@ -162,7 +151,7 @@ class Tool(_Typed[P, R]):
         self.pure = pure
         """The same arguments always give the same value; it may be cached."""
         self.kind = kind
-        self.is_async = inspect.iscoroutinefunction(function)
+        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Variable[R]:
         if is_traced() or is_live():

@@ -96,6 +96,8 @@ class Ledger:
             ledger.reserved_tokens -= worst.tokens
             ledger.reserved_usd -= worst.usd
             ledger.reserved_calls -= worst.calls
+            if not ledger.reserved_calls:  # nothing is set aside: no rounding error is left either
+                ledger.reserved_usd = 0.0
             ledger.spent = ledger.spent + spend
             ledger = ledger.parent
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_origin
 
-from rookery.core.graph import MISSING, Call, Const, Graph, Ref, Source, names_in
-from rookery.core.types import element_type, fits
+from rookery.core.graph import MISSING, Call, Const, Graph, Many, Ref, Source, names_in
+from rookery.core.label import NO_LABELS, Labels, join
+from rookery.core.types import element_type, fits, shareable
 from rookery.core.value import Codec, codec
 
+EFFECTS = " effects"
+"""``when`` calls name the effects of a branch whose values nobody reads in arguments ``then effects`` and ``otherwise effects``."""
 Guard = tuple[str, bool]
 """A ``when`` call and the branch of it that must be taken."""
 
@@ -23,6 +26,10 @@ class Planned:
     codec: Codec
     consts: dict[str, Any] = field(default_factory=dict)
     """Arguments that are known, validated, by parameter."""
+    fresh: tuple[str, ...] = ()
+    """Those of them that could be changed in place: each call gets its own."""
+    labels: Labels = NO_LABELS
+    """The labels of every value it gives: its own, and those of its parameters."""
     wired: list[tuple[str, Source, Callable[[Any], Any] | None]] = field(default_factory=list)
     """Arguments from variables: parameter, source, and how to validate when the types are not plainly the same."""
     names: tuple[str, ...] = ()
@@ -43,7 +50,18 @@ class Plan:
 
     graph: Graph
     calls: list[Planned]
-    output_waits: tuple[str, ...]
+    turn: Turn | None = None
+    """For the graph of a loop's turn: what it gives."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """The outputs of a graph of one turn."""
+
+    state: Source
+    done: Source
+    single: str = ""
+    """The commonest turn: its only call, whose value is the state, and nothing ever says that it is the last."""
 
 
 def plan_of(graph: Graph) -> Plan:
@@ -58,8 +76,25 @@ def _compile(graph: Graph) -> Plan:
     types |= {call.name: call.type for call in graph.call_list}
     guards = guards_of(graph)
     calls = [_planned(call, types, guards.get(call.name, frozenset())) for call in graph.call_list]
-    waits = tuple(dict.fromkeys([*names_in(graph.output), *(name for name in graph.effects if name in graph.calls)]))
-    return Plan(graph, calls, waits)
+    return Plan(graph, calls, _turn(graph))
+
+
+def _turn(graph: Graph) -> Turn | None:
+    outputs = graph_outputs(graph)
+    if "state" not in outputs or "done" not in outputs:
+        return None
+    state, done = outputs["state"], outputs["done"]
+    is_single = len(graph.call_list) == 1 and isinstance(state, Ref) and not state.path and state.name in graph.calls
+    never = isinstance(done, Const) and done.value is False
+    return Turn(state, done, state.name if is_single and never and isinstance(state, Ref) else "")
+
+
+def graph_outputs(graph: Graph) -> dict[Any, Source]:
+    """The outputs of a graph that gives a dict, by key; of a graph of one turn: the new state, and whether it is the last."""
+    output = graph.output
+    if isinstance(output, Many):
+        return dict(zip(output.keys, output.items, strict=True)) if output.shape == "dict" else {}
+    return {key: Const(value) for key, value in output.value.items()} if isinstance(output, Const) and isinstance(output.value, dict) else {}
 
 
 def _planned(call: Call, types: dict[str, Any], guards: Iterable[Guard]) -> Planned:
@@ -67,15 +102,16 @@ def _planned(call: Call, types: dict[str, Any], guards: Iterable[Guard]) -> Plan
     params = getattr(call.function, "params", {}) if call.kind in ("prompt", "tool", "program", "graph", "each", "loop") else {}
     for name, source in call.args.items():
         param = params.get(name)
-        if isinstance(source, Const) and name not in call.over:
-            value = codec(param.type).validate(source.value) if param is not None else source.value
-            planned.consts[name] = value
+        if isinstance(source, Const) and param is not None and name not in call.over:
+            planned.consts[name] = codec(param.type).validate(source.value)
         else:
             planned.wired.append((name, source, _validator(source, param, types) if name not in call.over else None))
     for name, param in params.items():
         if name not in call.args and param.default is not MISSING:
-            planned.consts[name] = param.default
-    waited = [s for n, s, _ in planned.wired if not (call.kind == "each" and n in call.over and _is_plain(s))]
+            planned.consts[name] = codec(param.type).validate(param.default)
+    planned.fresh = tuple(name for name in planned.consts if not shareable(params[name].type))
+    planned.labels = join([call.labels, *(param.labels for param in params.values())])
+    waited = [source for name, source, _ in planned.wired if name not in call.over]
     if call.kind == "when":
         waited = [call.args["condition"]]
     planned.waits = tuple(dict.fromkeys(name for source in waited for name in names_in(source)))
@@ -94,10 +130,10 @@ def _sealed(planned: Planned) -> Planned:
 
 def _element(call: Call, each: Planned, types: dict[str, Any]) -> Planned:
     function = call.function
-    element = Planned(call, function.kind, codec(function.returns), consts=each.consts)
-    element.wired = [
-        (name, source, (_element_validator(source, function.params[name], types) if name in call.over else validate)) for name, source, validate in each.wired
-    ]
+    element = Planned(call, function.kind, codec(function.returns), consts=each.consts, fresh=each.fresh, labels=each.labels)
+    for name, source, validate in each.wired:
+        mapped = name in call.over
+        element.wired.append((name, source, _element_validator(source, function.params[name], types) if mapped else validate))
     return _sealed(element)
 
 
@@ -109,21 +145,26 @@ def _validator(source: Source, param: Any, types: dict[str, Any]) -> Callable[[A
     """None when the value is already known to be of the parameter's type."""
     if param is None or param.type is Any:
         return None
-    if isinstance(source, Ref) and not source.path and _same(types.get(source.name, Any), param.type):
+    if isinstance(source, Ref) and not source.path and passes(types.get(source.name, Any), param.type):
         return None
     return codec(param.type).validate
 
 
 def _element_validator(source: Source, param: Any, types: dict[str, Any]) -> Callable[[Any], Any] | None:
     given = element_type(types.get(source.name, Any)) if isinstance(source, Ref) and not source.path else None
-    return None if given is not None and _same(given, param.type) else codec(param.type).validate
+    return None if given is not None and passes(given, param.type) else codec(param.type).validate
 
 
-def _same(a: Any, b: Any) -> bool:
-    if a is Any or b is Any:
+def passes(a: Any, b: Any) -> bool:
+    """Whether every value of type ``a`` is, as it stands, one of type ``b``: validating it would change nothing."""
+    if b is Any:
+        return True
+    if a is Any:
         return False
     try:
-        return bool(a == b) or (fits(a, b) and isinstance(a, type) and isinstance(b, type) and issubclass(a, b) and a is not bool)
+        if get_origin(a) is list and get_origin(b) is not tuple and element_type(b) is not None:
+            return passes(element_type(a), element_type(b))
+        return bool(a == b) or (isinstance(a, type) and isinstance(b, type) and a is not bool and issubclass(a, b) and fits(a, b))
     except TypeError:
         return False
 
@@ -145,8 +186,9 @@ def guards_of(graph: Graph) -> dict[str, frozenset[Guard]]:
         sets: list[frozenset[Guard]] = []
         for reader, argument in readers[name]:
             inherited = guards.get(reader, frozenset())
-            if graph.calls[reader].kind == "when" and argument in ("then", "otherwise"):
-                inherited = inherited | {(reader, argument == "then")}
+            branch = argument.removesuffix(EFFECTS)
+            if graph.calls[reader].kind == "when" and branch in ("then", "otherwise"):
+                inherited = inherited | {(reader, branch == "then")}
             sets.append(inherited)
         guards[name] = frozenset() if name in read_outside or not sets else frozenset.intersection(*sets)
     return guards

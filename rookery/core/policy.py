@@ -93,6 +93,10 @@ def using(policy: Policy, options: Mapping[str, Any]) -> Policy:
     values = dict(options)
     if "fallback" in values and not isinstance(values["fallback"], list | tuple):
         values["fallback"] = (values["fallback"],)
+    if isinstance(values.get("stop"), str):
+        values["stop"] = (values["stop"],)
+    if "gather" in values and not isinstance(values["gather"], Gather):
+        raise TypeError(f"gather is all_or_fail, none_for_failed or keep_ok(at_least=…), not {values['gather']!r:.60}")
     for name in ("fallback", "stop"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])

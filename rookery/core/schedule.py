@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from rookery.core import event as ev
-from rookery.core.expand import bind_source, build, derive, drain, fail, settle, spawn
-from rookery.core.graph import MISSING, Call, Graph, Ref
-from rookery.core.plan import Planned
-from rookery.core.state import DONE, FAILED, READY, RUNNING, SKIPPED, STOPPED, WAITING, Command, Frame, Node, Slot, State
+from rookery.core.expand import constant
+from rookery.core.graph import MISSING, Graph, Ref
+from rookery.core.label import NO_LABELS
+from rookery.core.ready import drain, places_of, stops_at
+from rookery.core.rebuild import build_made, host_of, rebuild, unfold
+from rookery.core.settle import fail, grow, inside, is_absorbed, settle
+from rookery.core.state import FAILED, LEAVES, READY, RUNNING, SKIPPED, STOPPED, Command, Node, Slot, State, enclosing
 from rookery.core.value import codec
-
-LEAVES = ("prompt", "tool", "program")
-"""Kinds of calls that the engine carries out."""
 
 
 def step(state: State, event: ev.Event) -> list[Command]:
@@ -26,29 +26,28 @@ def step(state: State, event: ev.Event) -> list[Command]:
     if handler is None:
         return []
     handler(state, event)
-    if state.queue:
+    if state.queue or state.parts or state.grown:
         drain(state)
     commands, state.commands = state.commands, []
     return commands
 
 
 def _run_started(state: State, event: ev.RunStarted) -> None:
-    graph = state.graph
-    for name, ref in event.inputs.items():
+    for name, param in state.graph.params.items():
+        path = f"inputs.{name}"
+        if name not in event.inputs:
+            if param.default is not MISSING:  # the program has taken on a parameter since
+                state.inputs[name] = constant(param.default, path, param.type)
+            continue
         slot = state.inputs.get(name)
         if slot is None:
-            slot = state.inputs[name] = Slot(f"inputs.{name}", codec(graph.params[name].type))
-        slot.ref, slot.done = ref, True
-        slot.labels = frozenset(event.labels.get(name, ()))
-    frame = build(state, graph, "", state.inputs)
-    state.output = _result_node(state, graph, "output", frame)
+            slot = state.inputs[name] = Slot(path, codec(param.type))
+        slot.ref, slot.done = event.inputs[name], True
+        slot.labels = frozenset(event.labels.get(name, ())) or NO_LABELS
+    unfold(state)
 
 
-def _result_node(state: State, graph: Graph, path: str, frame: Any) -> Node:
-    node = Node(path, Planned(Call("output", "graph", graph.returns), "derive", codec(graph.returns)), "derive", codec(graph.returns))
-    state.nodes[path] = node
-    derive(state, node, frame, graph.output, also=tuple(name for name in graph.effects if name in graph.calls))
-    return node
+# -------------------------------------------------------------------- calls that async code makes
 
 
 def offer(state: State, path: str, graph: Graph, inputs: dict[str, tuple[Ref, Any]]) -> None:
@@ -61,80 +60,88 @@ def offer(state: State, path: str, graph: Graph, inputs: dict[str, tuple[Ref, An
 
 def adopt(state: State, path: str) -> list[Command]:
     """Async code made a call that the log knows: give it its events, and say what of it is still to be done."""
+    built: list[Node] = []
+    size = len(state.nodes)
     _build_made(state, path)
     drain(state)
-    found = True
-    while found:
-        found = False
-        for known in [known for known in state.stash if known in state.nodes]:
-            for event in state.stash.pop(known):
+    while len(state.nodes) > size:  # what the events make of a call may be known to the log, too
+        new = [node for _, node in zip(range(len(state.nodes) - size), reversed(state.nodes.values()), strict=False)]
+        size = len(state.nodes)
+        for node in reversed(new):
+            for event in state.stash.pop(node.path, ()):
                 step(state, event)
-            found = True
+        built += reversed(new)
     state.commands = []
-    under = [node for node in state.nodes.values() if node.path == path or node.path.startswith((path + "/", path + "[", path + "#"))]
-    for node in under:
-        if node.kind in LEAVES and not node.done and node.status in (READY, RUNNING, STOPPED, FAILED) and not node.absorbed:
-            node.status = READY
-            state.commands.append(Command("start", node))
-        elif node.kind == "ask" and node.status == RUNNING:
-            state.commands.append(Command("ask", node))
+    _start_again(state, built)
     commands, state.commands = state.commands, []
     return commands
 
 
 def _call_made(state: State, event: ev.CallMade) -> None:
+    if event.call not in state.made:
+        state.hosted.setdefault(host_of(event.call), []).append(event.call)
     state.made[event.call] = event.inputs
     if event.call in state.offers:
         _build_made(state, event.call)
 
 
 def _build_made(state: State, path: str) -> None:
-    graph, wanted = state.offers.pop(path)
-    inputs: dict[str, Slot] = {}
-    for name, (source, type_) in wanted.items():
-        frame = Frame("", {source.name: state.nodes[source.name]})
-        inputs[name] = bind_source(state, source, frame, f"{path}.{name}", type_ if source.path else Any)
-    build(state, graph, path[: len(path) - len(graph.call_list[0].name)], inputs)
+    state.adopted[path] = state.offers.pop(path)
+    build_made(state, path)
 
 
 def _node(state: State, event: Any) -> Node | None:
+    """The call that an event is about; an event of a call that async code has not made again yet is put by."""
     node = state.nodes.get(event.call)
-    if node is None:
-        state.stash.setdefault(event.call, []).append(event)
-    return node
+    if node is not None:
+        return node
+    if state.made and any(path in state.made for path in enclosing(event.call)):
+        events = state.stash.setdefault(event.call, [])
+        if isinstance(event, ev.CallStarted) and any(isinstance(known, ev.CallFinished) for known in events):
+            events.clear()  # an edit has undone it
+        events.append(event)
+    return None
+
+
+def _is_stale(state: State, node: Node) -> bool:
+    """Whether a call has its value, or an edit came after what is told of it was begun."""
+    return node.done or (node.status != RUNNING and state.epoch > 0)
+
+
+# -------------------------------------------------------------------- calls
 
 
 def _call_started(state: State, event: ev.CallStarted) -> None:
     node = state.nodes.get(event.call)
-    if node is not None and node.status in (READY, STOPPED, FAILED):
+    if node is None:
+        _node(state, event)
+    elif node.status in (READY, STOPPED, FAILED):
         node.status = RUNNING
 
 
 def _element_ready(state: State, event: ev.ElementReady) -> None:
     node = _node(state, event)
-    if node is None or node.done:
+    if node is None or _is_stale(state, node):
         return
     if node.elements is None:
         node.elements = []
     if event.index != len(node.elements):
         return
-    element = node.codec.element or codec(Any)
-    slot = Slot(f"{node.path}[{event.index}]", element)
+    slot = Slot(f"{node.path}[{event.index}]", node.codec.element or codec(Any))
     slot.ref, slot.labels, slot.done = event.value, event.labels, True
     if event.held is not None:
         slot.held = event.held
     node.elements.append(slot)
-    for listener in node.listeners or ():
-        if listener.open and listener.status == RUNNING:
-            spawn(state, listener)
+    if node.listeners:
+        grow(state, node.listeners)
 
 
 def _call_finished(state: State, event: ev.CallFinished) -> None:
     node = state.nodes.get(event.call)
     if node is None:
-        state.stash.setdefault(event.call, []).append(event)
+        _node(state, event)
         return
-    if node.done:
+    if node.done or (state.epoch and _is_stale(state, node)):
         return
     held = event.held
     settle(state, node, event.value, MISSING if held is None else held, event.labels)
@@ -142,7 +149,7 @@ def _call_finished(state: State, event: ev.CallFinished) -> None:
 
 def _call_failed(state: State, event: ev.CallFailed) -> None:
     node = _node(state, event)
-    if node is not None and not node.done:
+    if node is not None and not _is_stale(state, node):
         fail(state, node, event.fault)
 
 
@@ -154,27 +161,46 @@ def _asked(state: State, event: ev.QuestionAsked) -> None:
 
 def _answered(state: State, event: ev.QuestionAnswered) -> None:
     node = _node(state, event)
-    if node is None or node.done:
+    if node is None or node.done or node.kind != "ask":
         return
     state.questions.pop(event.call, None)
     settle(state, node, event.value, MISSING if event.held is None else event.held, event.labels)
 
 
+# -------------------------------------------------------------------- runs
+
+
 def _resumed(state: State, event: ev.RunResumed) -> None:
     state.ended = ""
     state.commands = []
-    waiting_to_start = {id(node) for node in state.held_back}
-    for node in list(state.nodes.values()):
-        if node.kind == "ask" and node.status == RUNNING and not node.open:
-            state.commands.append(Command("ask", node))
-        if node.kind not in LEAVES or node.dead or node.done or id(node) in waiting_to_start:
-            continue
-        if node.status in (RUNNING, STOPPED, FAILED) and not node.absorbed:
-            node.status = READY
-        if node.status == READY:
-            state.commands.append(Command("start", node))
+    failed = [node for node in state.nodes.values() if node.status == FAILED and not node.dead and not is_absorbed(node)]
+    if any(node.kind not in LEAVES or node.waiting > 0 or node.parent is not None for node in failed):
+        rebuild(state)
+    state.commands = [command for command in state.commands if command.verb == "fail"]  # what fails again at once
+    _start_again(state, list(state.nodes.values()))
     if state.output is not None and state.output.done:
         state.commands.append(Command("finish", state.output))
+
+
+def _start_again(state: State, nodes: list[Node]) -> None:
+    """Start the calls that a former process had in flight, or that failed in it; ask what was not asked yet."""
+    held = {id(node) for node in state.held_back}
+    for node in nodes:
+        if node.dead or node.done or id(node) in held:
+            continue
+        if node.kind in LEAVES:
+            if node.status in (RUNNING, STOPPED, FAILED) and not is_absorbed(node):
+                node.status = READY
+            if node.status == READY:
+                if state.paused:
+                    state.held_back.append(node)
+                else:
+                    state.commands.append(Command("start", node))
+        elif node.kind == "ask" and node.status == RUNNING and not node.open:
+            state.commands.append(Command("ask", node))
+    for node in state.held_back:
+        if id(node) in held and node.path not in state.hits and stops_at(state, node):
+            state.commands.append(Command("hit", node))
 
 
 def _paused(state: State, event: ev.RunPaused) -> None:
@@ -189,11 +215,24 @@ def _continued(state: State, event: ev.RunContinued) -> None:
         state.passed.update(node.path for node in state.held_back)
     kept: list[Node] = []
     for node in state.held_back:
-        if (state.paused and not event.call) or (event.call and node.path != event.call):
+        if node.dead or node.status != READY:
+            continue
+        if event.call and not _is_let_past(state, node, event.call):
             kept.append(node)
-        elif node.status == READY and not node.dead:
+        else:
+            state.hits.discard(node.path)
             state.commands.append(Command("start", node))
     state.held_back = kept
+
+
+def _is_let_past(state: State, node: Node, place: str) -> bool:
+    if place in enclosing(node.path):
+        return True
+    return not state.paused and place in places_of(node) and not stops_at(state, node)
+
+
+def _hit(state: State, event: ev.BreakpointHit) -> None:
+    state.hits.add(event.call)
 
 
 def _breakpoint(state: State, event: ev.BreakpointSet) -> None:
@@ -203,12 +242,18 @@ def _breakpoint(state: State, event: ev.BreakpointSet) -> None:
 def _cancel(state: State, event: ev.CancelAsked) -> None:
     fault = ev.Fault("RunCancelled", f"cancelled{' by ' + event.by if event.by else ''}", "resume the run to go on")
     if not event.call:
-        state.commands.append(Command("fail", state.output or next(iter(state.nodes.values())), fault))
+        if state.output is not None:
+            state.commands.append(Command("fail", state.output, fault))
         return
     node = state.nodes.get(event.call)
-    if node is not None and not node.done:
-        state.commands.append(Command("cancel", node))
-        fail(state, node, fault)
+    if node is None or node.done or node.dead or node.status in (SKIPPED, FAILED):
+        return
+    for part in [node, *inside(state, node)]:
+        if part.kind in LEAVES and part.status in (READY, RUNNING) and not part.dead:
+            state.commands.append(Command("cancel", part))
+        if part.kind == "ask":
+            state.questions.pop(part.path, None)
+    fail(state, node, fault, is_gathered=True)
 
 
 def _finished(state: State, event: ev.RunFinished) -> None:
@@ -224,102 +269,15 @@ def _run_failed(state: State, event: ev.RunFailed) -> None:
             node.status = STOPPED
 
 
-# -------------------------------------------------------------------- editing
-
-
 def _edited(state: State, event: ev.VariableEdited) -> None:
-    """Set a variable, and put back everything that depends on it, remembering the old values by their arguments."""
+    """Set a variable: what depends on it runs again, what does not stays."""
     name = event.variable
-    slot: Slot | None = state.inputs.get(name.removeprefix("inputs.")) if name.startswith("inputs.") else state.nodes.get(name)
-    if slot is None:
-        return
-    state.edits[name] = (event.value, event.labels)
-    cone = _cone(slot)
-    for node in cone:
-        if node.done and node.kind in (*LEAVES, "ask"):
-            state.memo[node.path] = (tuple(state.ref(dep) for dep in node.deps), state.ref(node), node.labels)
-    slot.ref, slot.held, slot.labels, slot.done = event.value, MISSING, event.labels, True
-    slot.elements = slot.total = None
-    if isinstance(slot, Node):
-        if slot.status in (READY, RUNNING):
-            state.commands.append(Command("cancel", slot))
-        slot.status = DONE
-        state.questions.pop(slot.path, None)
-    if not cone:
-        return
+    held = getattr(event, "held", None)
+    state.edits[name] = (event.value, MISSING if held is None else held, event.labels)
+    state.epoch += 1
     state.ended = ""
-    for node in cone:
-        _reset(state, node)
-    for node in cone:
-        if node.dead:
-            continue
-        undecided = sum(1 for guard, _ in node.guards if guard.branch is None)
-        node.waiting = sum(1 for dep in node.deps if not dep.done) + undecided
-        if any(guard.branch is not None and guard.branch is not branch for guard, branch in node.guards):
-            node.status = SKIPPED
-        elif node.waiting == 0:
-            state.queue.append(node)
-
-
-def _cone(slot: Slot) -> list[Node]:
-    """All calls that depend on a variable, each once."""
-    found: dict[int, Node] = {}
-    stack: list[Slot] = [slot]
-    while stack:
-        current = stack.pop()
-        nearby = [*current.consumers, *(current.listeners or ())]
-        if isinstance(current, Node):
-            if current.parent is not None:
-                nearby.append(current.parent)
-            if current is not slot and current.kind in ("each", "loop", "when"):
-                nearby += current.children
-            if current.kind == "when":
-                nearby += [node for node, _ in current.guarded]
-        for part in current.elements or ():
-            nearby += part.consumers
-        for node in nearby:
-            if id(node) not in found and not node.dead:
-                found[id(node)] = node
-                stack.append(node)
-    found.pop(id(slot), None)
-    return list(found.values())
-
-
-def _reset(state: State, node: Node) -> None:
-    if node.dead:
-        return
-    if node.status in (READY, RUNNING) and node.kind in LEAVES:
-        state.commands.append(Command("cancel", node))
-    if node.kind == "ask":
-        state.questions.pop(node.path, None)
-        node.open = False
-    if node.kind == "loop" or node.kind == "each" or node.kind == "when":
-        for child in node.children:
-            _bury(state, child)
-        node.children = []
-        if node.kind == "each":
-            node.open = False
-        if node.kind == "when":
-            node.branch = None
-    node.status, node.done = WAITING, False
-    node.ref, node.held = None, MISSING
-    node.elements = node.total = None
-    state.held_back = [held for held in state.held_back if held is not node]
-
-
-def _bury(state: State, child: Node) -> None:
-    """Take a child, and all that was built under it, out of the run."""
-    for path in [child.path, *(path for path in state.nodes if path.startswith((child.path + "/", child.path + ".")))]:
-        node = state.nodes.pop(path, None)
-        if node is None or node.dead:
-            continue
-        if node.status in (READY, RUNNING) and node.kind in LEAVES:
-            state.commands.append(Command("cancel", node))
-        node.dead = True
-        for dep in node.deps:
-            dep.consumers = [consumer for consumer in dep.consumers if consumer is not node]
-        for guard, _ in node.guards:
-            guard.guarded = [(guarded, branch) for guarded, branch in guard.guarded if guarded is not node]
+    state.passed.clear()
+    rebuild(state, edited=name)
 
 
 _HANDLERS: dict[type[ev.Event], Callable[[State, Any], None]] = {
@@ -334,6 +292,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[State, Any], None]] = {
     ev.QuestionAnswered: _answered,
     ev.VariableEdited: _edited,
     ev.BreakpointSet: _breakpoint,
+    ev.BreakpointHit: _hit,
     ev.RunPaused: _paused,
     ev.RunContinued: _continued,
     ev.CancelAsked: _cancel,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from rookery.core.event import Event, Fault
 from rookery.core.graph import MISSING, Call, Graph, Ref
-from rookery.core.label import NO_LABELS, Labels
+from rookery.core.label import NO_LABELS, SECRET, Labels
 from rookery.core.plan import Planned
 from rookery.core.value import Codec, Get, Writer, read
+from rookery.errors import SecretNeeded
 
 WAITING, READY, RUNNING, DONE, FAILED, SKIPPED, STOPPED = range(7)
 STATUS = ("waiting", "ready", "running", "done", "failed", "skipped", "stopped")
+LEAVES = ("prompt", "tool", "program")
+"""Kinds of calls that the engine carries out."""
 
 
 class Slot:
@@ -27,6 +31,8 @@ class Slot:
     held: Any = MISSING
     labels: Labels = NO_LABELS
     done: bool = False
+    is_constant: bool = False
+    """The graph says its value."""
     elements: list[Slot] | None = None
     """The list's elements as far as they exist; they may be done before the list is."""
     total: int | None = None
@@ -48,10 +54,14 @@ class Node(Slot):
     """The variables it waits for; for prompts, tools and questions in the order of its plan's ``names``."""
     guards: tuple[tuple[Node, bool], ...] = ()
     parent: Node | None = None
-    dead: bool = False
-    """Replaced after an edit; what it still says is ignored."""
+    also: Sequence[Slot] = ()
+    """For derived variables: calls that it waits for and does not read (effects)."""
+    fault: Fault | None = None
+    """Why it failed."""
     absorbed: bool = False
     """It failed, and the map it belongs to went on without it."""
+    dead: bool = False
+    """Taken out of the run, by an edit or with the failed element it belongs to; what it still says is ignored."""
     branch: bool | None = None
     """For ``when``: the branch taken."""
     guarded: list[tuple[Node, bool]]
@@ -59,6 +69,8 @@ class Node(Slot):
     children: list[Node]
     """For ``each``, ``loop`` and ``when``: the calls they became."""
     frame: Frame
+    given: Sequence[Slot] = ()
+    """For an element that is a graph: the variables it was called with."""
     slots: Any = None
     """For ``each`` and ``loop``: variables by parameter; for derived variables: their source."""
     open: bool = False
@@ -67,6 +79,8 @@ class Node(Slot):
     """For ``loop``: turns begun; for ``each``: elements done."""
     expected: int | None = None
     """For ``each``: how many elements there are, once known."""
+    growing: bool = False
+    """For ``each``: it is in the state's ``grown`` already."""
 
     def __init__(self, path: str, plan: Planned, kind: str, codec: Codec) -> None:
         self.path = path
@@ -100,6 +114,27 @@ class Frame:
         self.guards = guards
 
 
+@dataclass(slots=True)
+class Kept:
+    """What came of a call before an edit or a new start; it stands if the call's arguments are what they were."""
+
+    arguments: tuple[str, ...] | None
+    """References of the variables it read; None when nothing can have changed them."""
+    ref: str
+    held: Any
+    labels: Labels
+    fault: Fault | None = None
+    """For a failed element that its map has accounted for: why."""
+
+
+def enclosing(path: str) -> Iterator[str]:
+    """A call's path, and those of the calls that it is a part of, inmost first."""
+    yield path
+    for end in range(len(path) - 1, 0, -1):
+        if path[end] in "/[#?.":
+            yield path[:end]
+
+
 class State:
     """What a run knows. ``step`` moves it on; everything else only reads it."""
 
@@ -117,6 +152,8 @@ class State:
         self.passed: set[str] = set()
         self.held_back: list[Node] = []
         """Ready calls that a pause or a breakpoint keeps from starting."""
+        self.hits: set[str] = set()
+        """Calls of these of which it is known that they stand at a breakpoint."""
         self.questions: dict[str, Node] = {}
         """Open questions by call."""
         self.stash: dict[str, list[Event]] = {}
@@ -129,47 +166,89 @@ class State:
         """Why calls failed that async code made."""
         self.offers: dict[str, tuple[Graph, dict[str, tuple[Ref, Any]]]] = {}
         """Calls that async code is making: what they are, until their events are stepped."""
-        self.memo: dict[str, tuple[tuple[str, ...], str, Labels]] = {}
-        """Values from before an edit, reused when the arguments turn out to be the same."""
-        self.edits: dict[str, tuple[str, Labels]] = {}
-        """Variables that somebody set by hand: path → reference and labels."""
+        self.adopted: dict[str, tuple[Graph, dict[str, tuple[Ref, Any]]]] = {}
+        """Calls that async code has made, as they were offered."""
+        self.hosted: dict[str, list[str]] = {}
+        """Calls by the call whose code made them."""
+        self.kept: dict[str, Kept] = {}
+        """What came of calls before an edit, reused when the arguments turn out to be the same."""
+        self.in_flight: dict[str, tuple[Node, tuple[str, ...] | None]] = {}
+        """Calls that were in flight when an edit came; they go on if their arguments turn out to be the same."""
+        self.edits: dict[str, tuple[str, Any, Labels]] = {}
+        """Variables that somebody set by hand: path → reference, value if it is at hand, and labels."""
+        self.epoch = 0
+        """How many edits there were."""
+        self.secrets: Mapping[str, Any] = {}
+        """Values of secret variables by path; a log does not have them."""
         self.queue: deque[Node] = deque()
+        """Calls whose inputs are known."""
+        self.parts: deque[Node] = deque()
+        """Elements, turns and branches that have just ended."""
+        self.grown: deque[Node] = deque()
+        """``each`` calls whose lists have grown."""
         self.commands: list[Command] = []
-
-    def made_above(self, path: str) -> str | None:
-        """The call made by async code that ``path`` is, or is a part of."""
-        found = path
-        while found not in self.made:
-            cut = max(found.rfind("/"), found.rfind("["), found.rfind("#"), found.rfind("?"))
-            if cut <= 0:
-                return None
-            found = found[:cut]
-        return found
 
     # ---------------------------------------------------------------- values
 
     def take(self, slot: Slot) -> Any:
-        """The value of a variable, the reader's to keep: what could be changed in place is handed to one reader only."""
+        """The value of a variable, the reader's to keep: what could be changed in place is handed to one reader only.
+
+        Raises SecretNeeded for a secret that this process was not given.
+        """
         held = slot.held
         if held is MISSING:
-            held = read(self.ref(slot), slot.codec, self.get)
+            if slot.ref is None:
+                return self._made_again(slot)
+            if slot.ref[0] == "!":
+                return self._secret(slot)
+            held = read(slot.ref, slot.codec, self.get)
             if slot.codec.shareable:
                 slot.held = held
         elif not slot.codec.shareable:
-            self.ref(slot)
+            if slot.is_constant or SECRET in slot.labels:  # it can't be read again
+                return deepcopy(held)
+            if slot.ref is None and not isinstance(slot, Node):
+                self.ref(slot)
             slot.held = MISSING
         return held
+
+    def _made_again(self, slot: Slot) -> Any:
+        """The value of a variable that is nothing but others put together, from those; it need not be stored for its next reader."""
+        from rookery.core.expand import evaluate
+
+        assert isinstance(slot, Node)
+        if slot.kind == "derive":
+            return slot.codec.validate(evaluate(self, slot.slots, slot.frame)[0])
+        if slot.kind == "turn":
+            return slot.codec.validate(self.take(slot.slots[0]))
+        if slot.kind == "each":
+            from rookery.core.branch import gathered
+
+            return gathered(self, slot)
+        return self.take(slot.children[-1])  # when, loop
+
+    def _secret(self, slot: Slot) -> Any:
+        if slot.path not in self.secrets:
+            if isinstance(slot, Node) and slot.kind not in (*LEAVES, "ask"):
+                return self._made_again(slot)
+            hint = f'pass secrets={{"{slot.path}": …}}'
+            raise SecretNeeded(f"the secret {slot.path} is not in the log", secrets=[slot.path], hint=hint)
+        slot.held = slot.codec.validate(self.secrets[slot.path])
+        return slot.held if slot.codec.shareable else deepcopy(slot.held)
 
     def ref(self, slot: Slot) -> str:
         """The reference of a variable's value."""
         if slot.ref is None:
-            slot.ref = self.writer.write(slot.held, slot.codec)
+            write = self.writer.secret if SECRET in slot.labels else self.writer.write
+            slot.ref = write(self._made_again(slot) if slot.held is MISSING else slot.held, slot.codec)
         return slot.ref
 
     def arguments(self, node: Node) -> dict[str, Any]:
         """A ready call's arguments, validated. Raises ParseFailed when a value does not fit its parameter."""
         plan = node.plan
         values = dict(plan.consts)
+        for name in plan.fresh:
+            values[name] = deepcopy(values[name])
         for name, validate, slot in zip(plan.names, plan.validators, node.deps, strict=True):
             value = slot.held
             if value is MISSING or not slot.codec.shareable:
@@ -179,7 +258,7 @@ class State:
 
     def labels(self, node: Node) -> Labels:
         """The labels of what a call makes: those of all it read, and its own."""
-        labels = node.plan.call.labels
+        labels = node.plan.labels
         for slot in node.deps:
             if slot.labels:
                 labels = labels | slot.labels

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
@@ -22,7 +22,7 @@ class Hole:
     """Fields and items below the parameter's value."""
 
     def __str__(self) -> str:
-        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
+        steps = "".join(f".{step}" if isinstance(step, str) and step.isidentifier() else f"[{step}]" for step in self.path)
         return "{" + self.name + steps + "}"
 
 
@@ -43,13 +43,13 @@ class Template:
 
     @staticmethod
     def parse(text: str, *, path: str = "template") -> Template:
-        """Read ``{name}`` holes; ``{{`` and ``}}`` stand for braces.
+        """Read ``{name}`` holes; ``{{`` and ``}}`` stand for braces. The text is taken as it is, indentation too.
 
         Raises GraphFault with ``path`` for a brace that does not close, an empty hole or a format after ``:`` or ``!``.
         """
         parts: list[str | Hole] = []
         try:
-            fields = list(Formatter().parse(inspect.cleandoc(text)))
+            fields = list(Formatter().parse(text))
         except ValueError as error:
             raise GraphFault(path, f"the template cannot be read: {error}", hint="write {{ and }} for braces", kind="template") from error
         for constant, field, spec, conversion in fields:
@@ -67,11 +67,11 @@ class Template:
 
 
 def _hole(field: str, path: str) -> Hole:
-    from _string import formatter_field_name_split  # the standard library's own reader of field names
+    from _string import formatter_field_name_split  # type: ignore[import-not-found]  # the standard library's own reader of field names
 
     try:
         name, rest = formatter_field_name_split(field)
-        steps = tuple(step for _, step in rest)
+        steps = tuple(int(step) if not is_field and isinstance(step, str) and _BELOW_ZERO.match(step) else step for is_field, step in rest)
     except ValueError as error:
         raise GraphFault(path, f"hole {{{field}}} cannot be read: {error}", kind="template") from error
     if not isinstance(name, str) or not name.isidentifier():
@@ -79,12 +79,15 @@ def _hole(field: str, path: str) -> Hole:
     return Hole(name, steps)
 
 
+_BELOW_ZERO = re.compile(r"-\d+\Z")
+
+
 def lookup(value: Any, path: tuple[str | int, ...]) -> Any:
     """Follow fields and items below a value. Raises LookupError when a step leads nowhere."""
     for step in path:
         try:
             if isinstance(value, Mapping) or (isinstance(step, int) and isinstance(value, list | tuple | str)):
-                value = value[step]
+                value = value[step]  # type: ignore[index]
             elif isinstance(step, str) and not step.startswith("_"):
                 value = getattr(value, step)
             else:
@@ -97,13 +100,14 @@ def lookup(value: Any, path: tuple[str | int, ...]) -> Any:
 def as_text(value: Any) -> str:
     """A value as it stands in a prompt: text as it is, a list of texts one a line, other data as stable JSON."""
     if isinstance(value, str):
-        return value
+        return str.__str__(value)  # of a member of an enumeration: its value
     if isinstance(value, bool) or value is None:
         return json.dumps(value)
     if isinstance(value, int | float):
-        return repr(value)
+        return int.__repr__(value) if isinstance(value, int) else float.__repr__(value)
     if isinstance(value, list | tuple) and value and all(type(item) is str for item in value):
         return "\n".join(value)
     from rookery.core.types import show
 
-    return show(value)
+    text = show(value)
+    return str(json.loads(text)) if text.startswith('"') else text  # a date, a path: without quotes

@@ -69,12 +69,12 @@ class Writer:
         self.known: set[str] = known if known is not None else set()
         self.new: list[tuple[str, bytes]] = []
         self.key = key
-        self._recent: list[tuple[list[str], list[str]]] = []
+        self._recent: list[tuple[Codec, list[str], list[str]]] = []
 
     def write(self, value: Any, codec: Codec) -> str:
         """The reference of a value. Raises NotSerialisable."""
         if self._recent and codec.element is not None and type(value) is list and value:
-            done, chain = self._prefix(value)
+            done, chain = self._prefix(value, codec.element)
             if done:  # it begins with a list that was large enough to be stored by element, so it is too
                 return self._sequence(value, codec.element, done, chain)
         data = codec.dump(value)
@@ -106,7 +106,7 @@ class Writer:
         for reference in references:
             chain.append(digest(f"{chain[-1] if chain else ''}|{reference}".encode()))
         if all(type(item) is str for item in items[done:]):
-            self._recent = [(list(items), chain), *self._recent[:7]]
+            self._recent = [(element, list(items), chain), *self._recent[:7]]
         if chain[-1] not in self.known:
             start = next((i for i in range(len(chain) - 1, 0, -1) if chain[i - 1] in self.known), 0)
             if start < done:  # the prefix was seen but never stored: its references are needed too
@@ -117,12 +117,15 @@ class Writer:
             self.new.append((chain[-1], body))
         return "@" + chain[-1]
 
-    def _prefix(self, items: list[Any]) -> tuple[int, list[str]]:
+    def _prefix(self, items: list[Any], element: Codec) -> tuple[int, list[str]]:
         """The longest recent list of texts that this one begins with: how long it is, and its chain."""
-        for texts, chain in self._recent:
-            if len(texts) <= len(items) and texts[0] is items[0] and items[: len(texts)] == texts and type(items[-1]) is str:
-                return len(texts), list(chain)
-        return 0, []
+        best: tuple[int, list[str]] = 0, []
+        for known, texts, chain in self._recent:
+            if known is not element or not best[0] < len(texts) <= len(items) or type(items[-1]) is not str:
+                continue
+            if texts[0] is items[0] and items[: len(texts)] == texts:
+                best = len(texts), list(chain)
+        return best
 
 
 def read(reference: str, codec: Codec, get: Get) -> Any:

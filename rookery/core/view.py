@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from rookery.core import event as ev
 
@@ -17,7 +19,7 @@ class CallView:
 
     call: str
     status: str = "running"
-    """``running``, ``waiting`` (for a person), ``again`` (another attempt follows), ``done`` or ``failed``."""
+    """``running``, ``waiting`` (for a person), ``again`` (another attempt follows), ``done``, ``failed``, or ``stopped`` before its end."""
     attempts: int = 0
     started_at: float = 0.0
     ended_at: float = 0.0
@@ -47,6 +49,8 @@ class View:
     calls: dict[str, CallView] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     spend: ev.Spend = ev.NOTHING_SPENT
+    paused: bool = False
+    """Whether somebody paused it, over a restart too."""
     questions: dict[str, ev.QuestionAsked] = field(default_factory=dict)
     breakpoints: set[str] = field(default_factory=set)
     value: str = ""
@@ -105,7 +109,16 @@ def _run_started(view: View, event: ev.RunStarted) -> None:
 
 
 def _run_resumed(view: View, event: ev.RunResumed) -> None:
-    view.status, view.fault, view.fault_call = "running", None, ""
+    view.status, view.fault, view.fault_call = "paused" if view.paused else "running", None, ""
+    _stop(view, "running", "again")
+
+
+def _stop(view: View, *statuses: str) -> None:
+    """What was in flight is so no longer."""
+    if any(view.counts[status] for status in statuses):
+        for call in view.calls.values():
+            if call.status in statuses:
+                _status(view, call, "stopped")
 
 
 def _call_started(view: View, event: ev.CallStarted) -> None:
@@ -176,7 +189,8 @@ def _breakpoint(view: View, event: ev.BreakpointSet) -> None:
 
 
 def _edited(view: View, event: ev.VariableEdited) -> None:
-    view.status = "running"
+    view.status, view.fault, view.fault_call = "paused" if view.paused else "running", None, ""
+    view.questions.pop(event.variable, None)
     call = view.calls.get(event.variable)
     if call is not None:
         _status(view, call, "done")
@@ -184,25 +198,38 @@ def _edited(view: View, event: ev.VariableEdited) -> None:
 
 
 def _paused(view: View, event: ev.RunPaused) -> None:
-    view.status = "paused"
+    view.paused = True
+    if view.status == "running":
+        view.status = "paused"
 
 
 def _continued(view: View, event: ev.RunContinued) -> None:
-    view.status = view.status if event.call else "running"
+    if event.call:
+        return
+    view.paused = False
+    if view.status == "paused":
+        view.status = "running"
+
+
+def _cancelled(view: View, event: ev.CancelAsked) -> None:
+    call = view.calls.get(event.call)
+    view.questions.pop(event.call, None)
+    if call is not None and call.status in ("running", "again", "waiting"):
+        _status(view, call, "stopped")
 
 
 def _finished(view: View, event: ev.RunFinished) -> None:
     view.status, view.value = "finished", event.value
+    view.questions.clear()
+    _stop(view, "running", "again", "waiting")
 
 
 def _run_failed(view: View, event: ev.RunFailed) -> None:
     view.status, view.fault, view.fault_call = "failed", event.fault, event.call
-    for call in view.calls.values():
-        if call.status in ("running", "again"):
-            _status(view, call, "stopped")
+    _stop(view, "running", "again")
 
 
-_FOLDS = {
+_FOLDS: dict[type[ev.Event], Callable[[View, Any], None]] = {
     ev.RunStarted: _run_started,
     ev.RunResumed: _run_resumed,
     ev.CallStarted: _call_started,
@@ -217,6 +244,7 @@ _FOLDS = {
     ev.VariableEdited: _edited,
     ev.RunPaused: _paused,
     ev.RunContinued: _continued,
+    ev.CancelAsked: _cancelled,
     ev.RunFinished: _finished,
     ev.RunFailed: _run_failed,
 }

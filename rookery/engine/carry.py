@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rookery.core import event as ev
-from rookery.core.graph import _live, living
 from rookery.core.label import SECRET
 from rookery.core.limit import Worst
 from rookery.core.policy import Policy
 from rookery.core.state import Node
+from rookery.core.tape import _live, living
 from rookery.core.types import element_type
 from rookery.core.value import codec, digest, read
 from rookery.engine.attempt import FOR_PROMPTS, FOR_TOOLS, candidates, falls_back, fault_of, wait_before

@@ -14,12 +14,13 @@ from rookery.core import event as ev
 from rookery.core.check import ensure
 from rookery.core.event import Event
 from rookery.core.function import Prompt, Tool, program
-from rookery.core.graph import Call, Graph, Ref, origin_of, trace
+from rookery.core.graph import Call, Graph, Ref
 from rookery.core.label import SECRET
 from rookery.core.limit import Limit
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.schedule import step
 from rookery.core.state import Slot, State
+from rookery.core.tape import origin_of, trace
 from rookery.core.value import codec, plain
 from rookery.core.view import View, fold
 from rookery.engine.begin import Options, begin_new, describe, description_of, edit_event, open_log

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.core import event as ev
 from rookery.core.check import check
-from rookery.core.graph import Graph, Param, Ref, Variable
+from rookery.core.graph import Graph, Param, Ref
 from rookery.core.schedule import adopt, offer
 from rookery.core.types import name_of
 from rookery.core.value import codec, digest
+from rookery.core.variable import Variable
 from rookery.errors import GraphInvalid, NotSerialisable, VariableMisuse
 
 if TYPE_CHECKING:

@@ -163,7 +163,7 @@ def test_safetensors_are_read_and_damage_is_named(tmp_path: Path) -> None:
     assert metadata == {"heads": "4"}
     assert tensors["a"].dtype == np.float32 and tensors["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(ModelUnknown, match="model.safetensors"):
+    with pytest.raises(ModelUnknown, match=r"model\.safetensors"):
         read_safetensors(path)
     with pytest.raises(ModelUnknown, match="lack something"):
         LlamaWeights.of({}, METADATA)
