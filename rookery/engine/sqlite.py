@@ -187,7 +187,7 @@ class _Writer:
                 db.execute("BEGIN IMMEDIATE")
                 if self._taken:  # the messages leave the inbox with the commit that holds what became of them
                     db.execute("DELETE FROM inbox WHERE run = ? AND id <= ?", (self._number, self._taken))
-                    self._taken = 0
+                    self._taken = self._seen = 0  # SQLite numbers the rows of an emptied table from 1 again
                 if values:
                     db.executemany(
                         "INSERT OR IGNORE INTO value (hash, body) VALUES (?, ?)", [(bytes.fromhex(name), data) for name, data in values]

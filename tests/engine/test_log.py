@@ -280,6 +280,10 @@ async def test_a_message_stays_until_what_became_of_it_is_committed(tmp_path: Pa
     second.close()
     third = log.begin("r", new=False)
     assert third.inbox() == []
+    for word in ("first", "second", "third"):
+        log.post("r", Message("answer", word))
+        assert [each.place for each in third.inbox()] == [word]
+        await committed(third.append([ev.QuestionAnswered(3.0, word, "=true")], []))
     third.close()
     log.close()
 
