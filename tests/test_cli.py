@@ -85,7 +85,7 @@ async def naps(times: int) -> int:
 
 @graph
 def many(x: int) -> int:
-    return loop(nap, x=x, times=40)
+    return loop(nap, x=x, times=30)
 
 async def asks(x: int) -> str:
     return "yes" if await ask(bool, "Go on?") else "no"
@@ -373,8 +373,8 @@ def test_pause_continue_break_and_cancel_from_another_process() -> None:
     done = ended(process)
     assert done.code == 1 and "cancel" in done.err
     assert "failed" in rk("runs").out
-    assert rk("resume", "last", "-q").out == "12\n"
-    assert len(executed()) <= 12 + 1
+    assert rk("resume", "last", "-q").out == "30\n"
+    assert len(executed()) <= 30 + 1
 
 
 def test_edit_reaches_a_running_run_and_is_refused_by_a_finished_one() -> None:
