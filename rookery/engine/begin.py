@@ -53,7 +53,9 @@ def edit_event(state: State, variable: str, value: Any, *, by: str, run: str) ->
     if slot is None:
         names = [f"inputs.{name}" for name in state.inputs] + [path for path in state.nodes if path != "output"]
         raise RunError(f"no variable {variable!r} in this run", run=run, hint=f"there are {', '.join(names[:20])}")
-    return ev.VariableEdited(time.time(), variable, state.writer.write(slot.codec.validate(value), slot.codec), by, slot.labels)
+    value = slot.codec.validate(value)
+    write = state.writer.secret if SECRET in slot.labels else state.writer.write
+    return ev.VariableEdited(time.time(), variable, write(value, slot.codec), by, slot.labels, held=value)
 
 
 def open_log(log: Log | str | os.PathLike[str] | None) -> Log:

@@ -161,12 +161,9 @@ def replay(state: State, events: list[Event], secrets: Mapping[str, Any], *, run
         raise SecretNeeded(
             f"run {run} needs its secrets again: {', '.join(missing)}", run=run, secrets=missing, hint='pass secrets={"inputs.NAME": …}'
         )
+    state.secrets = secrets
     for event in events:
         step(state, event)
-    for path, value in secrets.items():
-        node = state.nodes.get(path)
-        if node is not None and node.done:
-            node.held = node.codec.validate(value)
 
 
 def _same_program(graph: Graph, state: State, events: list[Event], log: Log, run: str) -> None:

@@ -89,7 +89,7 @@ class LiveScope:
         if isinstance(source, Ref):
             return f"${inputs[source.name.removeprefix('inputs.')]}"
         if hasattr(source, "items") and isinstance(source.items, tuple):
-            return str([self._source_text(item, name, None, inputs) for item in source.items])
+            return f"{source.shape}{source.keys}{[self._source_text(item, name, None, inputs) for item in source.items]}"
         value = source.value
         param = getattr(function, "params", {}).get(name)
         try:

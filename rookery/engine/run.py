@@ -61,6 +61,7 @@ class Run:
         self._flushing: asyncio.Handle | None = None
         self._flying: dict[str, bytes] = {}
         self._is_direct = False
+        self._has_edit = False
         self._following: Node | None = None
         self._committing = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -173,7 +174,7 @@ class Run:
     @property
     def _is_idle(self) -> bool:
         """Nothing is in flight but calls that wait for calls of their own, and nothing is on its way into the log."""
-        if self._pending or self._backlog or self._committing or self._ending is not None:
+        if self._pending or (self._backlog and not self.state.paused) or self._committing or self._ending is not None:
             return False
         return not self._tasks or len(self._tasks) == self._hosts()
 
@@ -207,7 +208,8 @@ class Run:
             raise RunError(f"no open question at {call!r}", run=self.id, hint=f"open: {open_ones}")
         value = node.codec.validate(value)
         labels = self.state.labels(node)
-        self.post(ev.QuestionAnswered(time.time(), call, self.state.writer.write(value, node.codec), by, labels, held=value))
+        write = self.state.writer.secret if SECRET in labels else self.state.writer.write
+        self.post(ev.QuestionAnswered(time.time(), call, write(value, node.codec), by, labels, held=value))
 
     def cancel(self, call: str = "", *, by: str = "") -> None:
         """End the run, or one call of it; the run can be resumed."""
@@ -230,6 +232,9 @@ class Run:
 
         Raises RunError when there is no such variable, ParseFailed when the value is not of its type.
         """
+        if self._done.done() or any(type(event) in ENDS for event in self._pending):
+            raise RunError(f"run {self.id} has ended", run=self.id, hint="fork it: a new run begins with its values, and your edit")
+        self._has_edit = True
         self.post(edit_event(self.state, variable, value, by=by, run=self.id))
 
     # ---------------------------------------------------------------- the loop
@@ -270,6 +275,8 @@ class Run:
         if not batch or self._done.done() or self._committing:
             self._pending = batch
             return
+        if self._has_edit:
+            batch = self._up_to_edit(batch)
         values = self.state.writer.take()
         try:
             waiting = self._writer.append(batch, values)
@@ -282,6 +289,17 @@ class Run:
             self._committing = True
             self._flying = dict(values)
             asyncio.ensure_future(waiting, loop=self._loop).add_done_callback(lambda future: self._committed(future, batch))
+
+    def _up_to_edit(self, batch: list[Event]) -> list[Event]:
+        """A batch up to its first edit: what comes after may be of calls that the edit stops."""
+        place = next((i for i, event in enumerate(batch) if isinstance(event, ev.VariableEdited)), None)
+        if place is None or place + 1 == len(batch):
+            self._has_edit = False
+            return batch
+        self._pending = batch[place + 1 :]
+        if self._flushing is None:
+            self._flushing = self._loop.call_soon(self._turned)
+        return batch[: place + 1]
 
     def _committed(self, future: asyncio.Future[None], batch: list[Event]) -> None:
         self._committing = False
@@ -306,6 +324,8 @@ class Run:
                         self._start(command.node)
                     else:
                         self._do(command)
+                if self._backlog and type(event) is ev.RunContinued:
+                    self._refill()
                 for subscriber in subscribers:
                     subscriber.give(event)
                 if type(event) in ENDS and not self._done.done():
@@ -357,7 +377,7 @@ class Run:
         if most is not None and len(self._tasks) - self._hosts() >= most and node.kind != "program":
             self._backlog.append(node)
             return
-        if self._ending is not None or self._closed or node.path in self._tasks:
+        if self._ending is not None or self._closed or node.path in self._tasks or self._done.done():
             return
         if self._is_direct and self._following is None:
             self._following = node
@@ -368,6 +388,12 @@ class Run:
     def _hosts(self) -> int:
         """Calls in flight that only wait for calls of their own; they take no place."""
         return sum(1 for scope in self._scopes.values() if scope.waiting > 0)
+
+    def _refill(self) -> None:
+        """Start calls that waited for a place, as many as there are places."""
+        most = self.options.max_in_flight or 0
+        while self._backlog and self._ending is None and not self.state.paused and len(self._tasks) - self._hosts() < most:
+            self._start(self._backlog.popleft())
 
     def following(self, node: Node, task: asyncio.Task[None] | None, *, alone: bool) -> Node | None:
         """The call that the end of ``node`` made ready, to be carried out by the same task: a chain needs no task for each of its calls.
@@ -392,8 +418,8 @@ class Run:
                 self._scopes.pop(path, None)
         elif task is not None:
             self._stopping.discard(task)
-        if self._backlog and self._ending is None:
-            self._start(self._backlog.popleft())
+        if self._backlog:
+            self._refill()
         if self._ending is not None and not self._tasks and not self._stopping:
             event, self._ending = self._ending, None
             if not self._closed:
@@ -404,8 +430,11 @@ class Run:
     def _stop(self, path: str) -> None:
         """Cancel a call in flight; one that has not begun yet never gets to say that it is gone."""
         task = self._tasks.pop(path, None)
+        self._backlog = deque(node for node in self._backlog if node.path != path)
         if task is not None:
             self._scopes.pop(path, None)
+            if self._has_edit:  # what it still had to say is of the time before the edit
+                self._pending = [event for event in self._pending if getattr(event, "call", None) != path]
             self._stopping.add(task)
             task.add_done_callback(lambda done: self.gone(path, done))
             task.cancel()
@@ -512,7 +541,7 @@ class Run:
         """The same for all attempts at a call, also after a crash."""
         from rookery.core.value import digest
 
-        return digest(f"{self.id}|{node.path}|{len(self.state.edits)}".encode())
+        return digest(f"{self.id}|{node.path}|{self.state.epoch}".encode())
 
     def carry_out(self, commands: list[Command]) -> None:
         """Do what the schedule says."""
@@ -556,8 +585,8 @@ class Run:
 
     def let_others_in(self) -> None:
         """A call only waits for calls of its own now; its place is free."""
-        if self._backlog and self._ending is None:
-            self._start(self._backlog.popleft())
+        if self._backlog:
+            self._refill()
         self._loop.call_soon(self._at_rest)
 
 

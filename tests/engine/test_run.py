@@ -278,10 +278,38 @@ async def test_editing_a_live_run_reruns_the_cone_only() -> None:
         r.edit("double", 50, by="ada")
         await asyncio.sleep(0.01)
         assert EXECUTED == []
-        r.answer("ask", True)
-        assert await r == "50 True"
         with pytest.raises(RunError, match="no variable"):
             r.edit("nowhere", 1)
+        r.answer("ask", True)
+        assert await r == "50 True"
+        with pytest.raises(RunError, match="has ended"):
+            r.edit("double", 1)
+
+
+def test_a_pause_holds_calls_that_wait_for_a_place_too() -> None:
+    begun: list[int] = []
+
+    @tool
+    async def slow(x: int) -> int:
+        begun.append(x)
+        await asyncio.sleep(0.05)
+        return x
+
+    @graph
+    def many(xs: list[int]) -> int:
+        return total(xs=slow.each(x=xs))
+
+    async def paused() -> None:
+        async with start(many, xs=list(range(6)), max_in_flight=2) as r:
+            await asyncio.sleep(0.02)
+            r.pause()
+            assert await r.until_waiting()
+            assert begun == [0, 1]
+            r.go_on()
+            assert await r == 15
+
+    asyncio.run(paused())
+    assert begun == list(range(6))
 
 
 def test_max_in_flight_holds() -> None:

@@ -58,7 +58,9 @@ async def test_white_space_around_a_prompt_does_not_matter(model: EmbeddedModel,
     assert await text_of(model, ask(prompt)) == "sure"
 
 
-@pytest.mark.parametrize("prompt", ["What is a rook?", "", JUDGE.opening, JUDGE.prompt("401 2"), JUDGE.prompt("1.5 2"), HAND + "x"])
+@pytest.mark.parametrize(
+    "prompt", ["What is a rook?", "", JUDGE.opening, JUDGE.prompt("401 2"), JUDGE.prompt("1.5 2"), HAND + "x"]
+)
 async def test_all_else_is_refused_with_the_skills_and_the_alternative(model: EmbeddedModel, prompt: str) -> None:
     with pytest.raises(SkillMissing) as caught:
         await text_of(model, ask(prompt))
@@ -167,6 +169,6 @@ def test_the_shipped_files_are_small() -> None:
 
 
 def test_importing_and_naming_the_model_loads_no_numpy() -> None:
-    code = ("import sys; before = 'numpy' in sys.modules; from rookery.models.embedded import EmbeddedModel; EmbeddedModel().capabilities; "
-            "assert before or 'numpy' not in sys.modules")
+    code = ("import sys; before = 'numpy' in sys.modules; from rookery.models.embedded import EmbeddedModel; "
+            "EmbeddedModel().capabilities; assert before or 'numpy' not in sys.modules")
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

@@ -29,8 +29,10 @@ def random_tensors(seed: int = 0) -> dict[str, np.ndarray]:
         at = f"model.layers.{i}."
         tensors |= {
             at + "input_layernorm.weight": 1 + matrix(D), at + "post_attention_layernorm.weight": 1 + matrix(D),
-            at + "self_attn.q_proj.weight": matrix(HEADS * WIDTH, D), at + "self_attn.k_proj.weight": matrix(KEY_HEADS * WIDTH, D),
-            at + "self_attn.v_proj.weight": matrix(KEY_HEADS * WIDTH, D), at + "self_attn.o_proj.weight": matrix(D, HEADS * WIDTH),
+            at + "self_attn.q_proj.weight": matrix(HEADS * WIDTH, D),
+            at + "self_attn.k_proj.weight": matrix(KEY_HEADS * WIDTH, D),
+            at + "self_attn.v_proj.weight": matrix(KEY_HEADS * WIDTH, D),
+            at + "self_attn.o_proj.weight": matrix(D, HEADS * WIDTH),
             at + "mlp.gate_proj.weight": matrix(INNER, D), at + "mlp.up_proj.weight": matrix(INNER, D),
             at + "mlp.down_proj.weight": matrix(D, INNER),
         }
@@ -42,7 +44,8 @@ def plain_forward(tensors: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
     get = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
 
     def norm(x: np.ndarray, gain: np.ndarray) -> np.ndarray:
-        return x / np.sqrt((x**2).mean() + 1e-5) * gain
+        scaled: np.ndarray = x / np.sqrt((x**2).mean() + 1e-5) * gain
+        return scaled
 
     def turned(x: np.ndarray, position: int) -> np.ndarray:
         half = WIDTH // 2

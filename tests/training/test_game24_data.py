@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -56,6 +58,15 @@ def test_there_are_a_hundred_hands_of_each_kind_and_they_can_be_solved() -> None
     assert len(HELD_OUT) == len(DEV) == 100
     assert not HELD_OUT & DEV
     assert all(solvable(hand) for hand in HELD_OUT | DEV)
+
+
+def test_the_lists_are_the_rows_they_say() -> None:
+    path = Path(os.environ.get("ROOKERY_DATA", FOLDER.parents[2] / "shared" / "data")) / "game24" / "24.csv"
+    if not path.exists():
+        pytest.skip("the full list of hands is not here")
+    with path.open(newline="") as file:
+        rows = [hand_of(row["Puzzles"]) for row in csv.DictReader(file)]
+    assert set(rows[900:1000]) == HELD_OUT and set(rows[800:900]) == DEV
 
 
 def test_no_example_begins_with_a_held_out_hand_in_any_order(examples: list[Example]) -> None:

@@ -19,6 +19,7 @@ import torch.multiprocessing as mp
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rookery.models.skills import JUDGE, NEXT_STEPS
 from training.game24.data import Example, Generator, moves, read_hands, show_state, tokenizer
 
 HERE = Path(__file__).parent
@@ -219,8 +220,6 @@ def loss_of(model: nn.Module, ids: Tensor, targets: Tensor) -> Tensor:
 def evaluate(model: Decoder, dev: list[tuple[tuple[int, int], ...]]) -> dict[str, float]:
     """Share of first greedy steps that are legal and that keep 24; the judge's accuracy; how much good steps weigh."""
     tokens = tokenizer()
-    from rookery.models.skills import JUDGE, NEXT_STEPS
-
     def last(texts: list[list[int]]) -> Tensor:
         hidden, table = model(torch.tensor(texts))
         return hidden[:, -1] @ table.T
@@ -236,16 +235,13 @@ def evaluate(model: Decoder, dev: list[tuple[tuple[int, int], ...]]) -> dict[str
         keeps += found.get(line, False)
     sure, impossible = tokens.encode("sure")[0], tokens.encode("impossible")[0]
     out = {"legal": legal / len(dev), "keeps": keeps / len(dev)}
-    known = [(move.left, move.keeps) for hand in dev for move in moves(hand) if move.result[1] == 1]
-    right = {True: [], False: []}
-    for size in range(3, 4):
-        texts = [tokens.encode(JUDGE.prompt(show_state(state))) for state, _ in known]
-        same = [i for i, text in enumerate(texts) if len(text) == size + 2]
-        logits = last([texts[i] for i in same])
-        for i, row in zip(same, logits, strict=True):
-            right[known[i][1]].append(bool(row[sure] > row[impossible]) == known[i][1])
-    out |= {"sure right": float(np.mean(right[True])), "impossible right": float(np.mean(right[False]))}
-    return out
+    known = [(tokens.encode(JUDGE.prompt(show_state(move.left))), move.keeps)
+             for hand in dev for move in moves(hand) if move.result[1] == 1]
+    judged = last([text for text, _ in known])
+    right: dict[bool, list[bool]] = {True: [], False: []}
+    for (_, truth), row in zip(known, judged, strict=True):
+        right[truth].append(bool(row[sure] > row[impossible]) == truth)
+    return out | {"sure right": float(np.mean(right[True])), "impossible right": float(np.mean(right[False]))}
 
 
 # ------------------------------------------------------------------ the loop
@@ -268,7 +264,7 @@ def main() -> None:
     parser.add_argument("--adam-rate", type=float, default=0.004)
     parser.add_argument("--checkpoint-every", type=float, default=240)
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each; they average their gradients")
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--compile", action="store_true", help="torch.compile: minutes to start, faster after")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         mp.spawn(train, (args, f"file://{folder}/meeting"), args.workers)
