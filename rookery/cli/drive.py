@@ -16,7 +16,8 @@ import typer
 
 from rookery.cli import out
 from rookery.cli.asking import Asker, expected, plainly
-from rookery.core.event import QuestionAsked, Spend
+from rookery.core.event import QuestionAsked
+from rookery.core.spend import Spend
 from rookery.errors import RookeryError, RunWaiting
 
 if TYPE_CHECKING:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from rookery.core.label import NO_LABELS, Labels
+from rookery.core.spend import NOTHING_SPENT as NOTHING_SPENT
+from rookery.core.spend import Spend as Spend
 from rookery.errors import LogCorrupt, LogTooNew
 
 T = TypeVar("T")
@@ -28,32 +30,6 @@ class Fault:
     message: str
     hint: str = ""
     retryable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Spend:
-    """What a call used: tokens in and out, tokens the server had cached, USD (None: no price known)."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    cost_usd: float | None = None
-    calls: int = 0
-    """Requests sent to models."""
-
-    @property
-    def tokens(self) -> int:
-        return self.prompt_tokens + self.completion_tokens
-
-    def __add__(self, other: Spend) -> Spend:
-        cost = None if self.cost_usd is None and other.cost_usd is None else (self.cost_usd or 0.0) + (other.cost_usd or 0.0)
-        return Spend(
-            self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens,
-            self.cached_tokens + other.cached_tokens, cost, self.calls + other.calls,
-        )
-
-
-NOTHING_SPENT = Spend()
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))

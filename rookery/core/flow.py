@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from rookery.core.function import Prompt, Tool
-from rookery.core.graph import Call, Graph, Param
-from rookery.core.plan import EFFECTS
+from rookery.core.graph import EFFECTS, Call, Graph, Param
 from rookery.core.signature import read_signature
 from rookery.core.tape import Tape, current_tape, is_live, record, trace
 from rookery.core.variable import Variable, type_with_variables

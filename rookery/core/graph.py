@@ -18,6 +18,8 @@ from rookery.errors import GraphFault, VariableMisuse
 if TYPE_CHECKING:
     from rookery.core.variable import Variable
 
+EFFECTS = " effects"
+"""``when`` calls name the effects of a branch whose values nobody reads in arguments ``then effects`` and ``otherwise effects``."""
 Kind = Literal["prompt", "tool", "program", "graph", "each", "when", "loop", "ask"]
 
 

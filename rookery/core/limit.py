@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from rookery.core.event import NOTHING_SPENT, Spend
+from rookery.core.spend import NOTHING_SPENT, Spend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, get_origin
 
-from rookery.core.graph import MISSING, Call, Const, Graph, Many, Ref, Source, names_in
+from rookery.core.graph import EFFECTS, MISSING, Call, Const, Graph, Many, Ref, Source, names_in
 from rookery.core.label import NO_LABELS, Labels, join
 from rookery.core.types import element_type, fits, shareable
 from rookery.core.value import Codec, codec
 
-EFFECTS = " effects"
-"""``when`` calls name the effects of a branch whose values nobody reads in arguments ``then effects`` and ``otherwise effects``."""
 Guard = tuple[str, bool]
 """A ``when`` call and the branch of it that must be taken."""
 

@@ -12,11 +12,12 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from rookery.core import event as ev
-from rookery.core.event import Event, Spend
+from rookery.core.event import Event
 from rookery.core.graph import Graph
 from rookery.core.label import SECRET
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.schedule import step
+from rookery.core.spend import Spend
 from rookery.core.state import FAILED, Command, Node, State
 from rookery.core.value import Writer
 from rookery.core.view import View, fold

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from rookery.core.event import Spend
 from rookery.core.limit import Ledger, Limit, Worst
+from rookery.core.spend import Spend
 from rookery.engine.begin import Options
 from rookery.engine.cache import ResultCache
 from rookery.errors import SettingMissing

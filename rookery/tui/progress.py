@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from rookery.core.event import Spend
 from rookery.core.layout import group_of, worst_status
+from rookery.core.spend import Spend
 from rookery.core.view import CallView, View
 
 if TYPE_CHECKING:

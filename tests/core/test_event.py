@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.core import event as ev
-from rookery.core.event import KINDS, Event, Fault, Spend, from_wire, to_wire
+from rookery.core.event import KINDS, Event, Fault, from_wire, to_wire
+from rookery.core.spend import Spend
 from rookery.errors import LogCorrupt, LogTooNew
 
 texts = st.text(max_size=8)

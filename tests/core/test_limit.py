@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.core.event import Spend
 from rookery.core.limit import Ledger, Limit, Worst
+from rookery.core.spend import Spend
 
 caps = st.none() | st.integers(0, 60)
 limits = st.builds(Limit, tokens=caps, calls=caps, usd=st.none() | st.floats(0, 2), seconds=caps)

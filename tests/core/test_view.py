@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.core import event as ev
-from rookery.core.event import Fault, Spend
+from rookery.core.event import Fault
+from rookery.core.spend import Spend
 from rookery.core.view import TAIL, View, fold
 from tests.core.random_graphs import FILL, made, programs
 from tests.core.test_event import VALUES

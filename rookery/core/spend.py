@@ -1,0 +1,31 @@
+"""What calls use: tokens, money, requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What a call used: tokens in and out, tokens the server had cached, USD (None: no price known)."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: float | None = None
+    calls: int = 0
+    """Requests sent to models."""
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Spend) -> Spend:
+        cost = None if self.cost_usd is None and other.cost_usd is None else (self.cost_usd or 0.0) + (other.cost_usd or 0.0)
+        return Spend(
+            self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens, cost, self.calls + other.calls,
+        )
+
+
+NOTHING_SPENT = Spend()
