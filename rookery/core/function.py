@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import cached_property
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import Annotated, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from rookery.core.graph import MISSING, Graph, Kind, Param, labels_of
 from rookery.core.label import NO_LABELS, Labels
@@ -22,6 +22,11 @@ from rookery.errors import GraphFault
 P = ParamSpec("P")
 R = TypeVar("R")
 Form = Literal["auto", "text", "json", "lines"]
+Signature = tuple[dict[str, Param], Any]
+"""Parameters by name, and the return type."""
+IdempotencyKey = Annotated[str, "idempotency key"]
+"""Annotates the parameter of a tool that the engine fills in: a text that is the same for all attempts at one call, also after a crash,
+and another for each other call. It is no parameter to those who call the tool; called outside of a run, its default is used."""
 
 
 class _Typed(Generic[P, R]):
@@ -29,18 +34,22 @@ class _Typed(Generic[P, R]):
 
     kind: Kind
 
-    def __init__(self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Labels = NO_LABELS) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Labels = NO_LABELS,
+        doc: str | None = None, signature: Signature | None = None,
+    ) -> None:
         self.function = function
         self.name: str = name or str(getattr(function, "__name__", "call"))
         self.policy = policy
-        self.doc = inspect.getdoc(function) or ""
+        self.doc = (inspect.getdoc(function) or "") if doc is None else doc
+        self.given = signature
         self.own_labels = labels
         self.__name__ = self.name
         self.__doc__ = self.doc
 
     @cached_property
-    def _signature(self) -> tuple[dict[str, Param], Any]:
-        return signature_of(self.function, path=f"{self.kind}s.{self.name}")
+    def _signature(self) -> Signature:
+        return self.given or signature_of(self.function, path=f"{self.kind}s.{self.name}")
 
     @property
     def params(self) -> Mapping[str, Param]:
@@ -136,22 +145,33 @@ class Tool(_Typed[P, R]):
     """A typed function that Python fills in. Outside of graphs and runs it is the plain function.
 
     Synchronous functions run in a thread unless ``inline=True`` says that they take microseconds. An async one may
-    itself await prompts and tools; they are recorded as calls of the run.
+    itself await prompts and tools; they are recorded as calls of the run. Where the function's own signature does not say
+    what it takes (it stands for something of a server), ``signature`` does, and ``doc`` what it is for.
     """
 
     kind: Kind = "tool"
 
     def __init__(
         self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Labels = NO_LABELS,
-        effect: bool = False, pure: bool = False, kind: Kind = "tool",
+        effect: bool = False, pure: bool = False, kind: Kind = "tool", doc: str | None = None, signature: Signature | None = None,
     ) -> None:
-        super().__init__(function, name=name, policy=policy, labels=labels)
+        super().__init__(function, name=name, policy=policy, labels=labels, doc=doc, signature=signature)
         self.effect = effect
         """It changes the world outside: it runs though nothing reads its value, and its value is never cached."""
         self.pure = pure
         """The same arguments always give the same value; it may be cached."""
         self.kind = kind
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+    @cached_property
+    def params(self) -> Mapping[str, Param]:
+        """What a caller gives: all its parameters but the one that the engine fills in."""
+        return {name: param for name, param in self._signature[0].items() if param.type != IdempotencyKey}
+
+    @cached_property
+    def key(self) -> str:
+        """The name of its parameter that takes an IdempotencyKey; empty when it has none."""
+        return next((name for name, param in self._signature[0].items() if param.type == IdempotencyKey), "")
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Variable[R]:
         if is_traced() or is_live():

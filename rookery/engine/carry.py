@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.core import event as ev
 from rookery.core.label import SECRET
-from rookery.core.limit import Worst
+from rookery.core.limit import Ledger, Worst
 from rookery.core.policy import Policy
 from rookery.core.state import Node
 from rookery.core.tape import _live, living
@@ -76,7 +76,10 @@ async def _carry(run: Run, node: Node) -> None:
             run.post(ev.CallStarted(time.time(), node.path))
             token = _live.set(run.live(node))
             try:
-                value = planned.codec.validate(await function.function(**run.state.arguments(node)))
+                args = run.state.arguments(node)
+                if function.key:
+                    args[function.key] = run.idempotency_key(node)
+                value = planned.codec.validate(await function.function(**args))
             finally:
                 _live.reset(token)
             finish(run, node, value)
@@ -191,6 +194,8 @@ def _tool_key(tool: Any, args: Mapping[str, Any]) -> str:
 
 
 async def _call_tool(run: Run, node: Node, tool: Any, args: dict[str, Any]) -> Any:
+    if tool.key:
+        args = {**args, tool.key: run.idempotency_key(node)}
     if tool.is_async:
         with living(run.live(node)):
             value = await tool.function(**args)
@@ -289,7 +294,8 @@ async def _reply(
     """One request under the run's limits and the model's concurrency, its text streamed into events."""
     from rookery.models.model import Usage
 
-    request, worst, prompt_tokens = await _reserved(run, node, model, request)
+    ledger = run.supply.ledger_of(node.path)
+    request, worst, prompt_tokens = await _reserved(run, node, model, request, ledger)
     usage: Usage | None = None
     sent = False
     texts: list[str] = []
@@ -314,8 +320,7 @@ async def _reply(
             usage = Usage(prompt_tokens if sent and texts else 0, sum(len(text.encode()) for text in texts))
         spend = _spend(model, usage, is_sent=sent)
         spent.append(spend)
-        if run.supply.ledger is not None:
-            run.supply.settle(worst, spend)
+        run.supply.settle(ledger, worst, spend)
     if not stop:
         raise ReplyCut("the reply ended before its end", model=model.capabilities.name)
     return "".join(texts), stop
@@ -345,18 +350,17 @@ def _spend(model: Model, usage: Usage, *, is_sent: bool) -> ev.Spend:
     return ev.Spend(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, cost, 1 if is_sent else 0)
 
 
-async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tuple[Request, Worst, int]:
+async def _reserved(run: Run, node: Node, model: Model, request: Request, ledger: Ledger | None) -> tuple[Request, Worst, int]:
     """Set the worst case of a request aside, waiting for room while others may still give some back; also its prompt's tokens.
 
     Raises LimitReached when there will never be room, ContextOverflow when the prompt alone does not fit the window.
     """
     capabilities = model.capabilities
-    limit = run.options.limit
-    needs_count = limit is not None and (limit.tokens is not None or limit.usd is not None)
+    has_usd = ledger is not None and bool(ledger.caps("usd"))
+    needs_count = ledger is not None and (has_usd or bool(ledger.caps("tokens")))
     if not needs_count and capabilities.context_tokens is None:
         worst = Worst(calls=1)
-        if run.supply.ledger is not None:
-            await _room(run, node, worst)
+        await _room(run, node, worst, ledger)
         return request, worst, 0
     count = await model.count_tokens(request)
     window = capabilities.context_tokens
@@ -368,13 +372,11 @@ async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tup
         )
     if not needs_count:
         worst = Worst(calls=1)
-        if run.supply.ledger is not None:
-            await _room(run, node, worst)
+        await _room(run, node, worst, ledger)
         return request, worst, count
-    assert limit is not None
     most = wanted or min(DEFAULT_MAX_TOKENS, capabilities.max_output_tokens or DEFAULT_MAX_TOKENS)
     price = capabilities.price_usd
-    if limit.usd is not None and price is None and not capabilities.is_local:
+    if has_usd and price is None and not capabilities.is_local:
         raise SettingMissing(
             f"the price of {capabilities.name} is not known, so it can't be used under a money limit", model=capabilities.name,
             hint="give price_usd for the model, or limit tokens instead",
@@ -383,9 +385,9 @@ async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tup
         usd = count * price[0] + most * price[1] if price else 0.0
         worst = Worst(count + most, usd, 1)
         try:
-            await _room(run, node, worst)
+            await _room(run, node, worst, ledger)
         except LimitReached:
-            room = run.supply.ledger.room_tokens() if run.supply.ledger is not None else None
+            room = ledger.room_tokens() if ledger is not None else None
             if wanted is not None or room is None or room - count < 16 or room - count >= most:
                 raise
             most = room - count
@@ -394,23 +396,21 @@ async def _reserved(run: Run, node: Node, model: Model, request: Request) -> tup
         return replace(request, sampling=sampling), worst, count
 
 
-async def _room(run: Run, node: Node, worst: Worst) -> None:
+async def _room(run: Run, node: Node, worst: Worst, ledger: Ledger | None) -> None:
     """Reserve, or wait until others give back what they do not need."""
-    ledger = run.supply.ledger
-    assert ledger is not None
-    while True:
-        lacking = ledger.reserve(worst)
-        if lacking is None:
-            return
-        never = ledger.lacking(worst, ignoring_reserved=True)
-        if never is not None:
-            spent = ledger.spent
-            used = {"tokens": f"{spent.tokens} tokens", "usd": f"${spent.cost_usd or 0:.4f}", "calls": f"{spent.calls} calls"}[never]
-            cap = getattr(run.options.limit, never)
-            raise LimitReached(
-                f"{never}: {used} of {cap} are spent and {node.path} may need {worst.tokens} tokens more", what=never, call=node.path, run=run.id,
-                hint="raise the limit and resume, or lower max_tokens",
-            )
-        await run.supply.settled()
-
-
+    if ledger is None:
+        return
+    async with run.supply.turn(ledger):
+        while True:
+            lacking = ledger.reserve(worst)
+            if lacking is None:
+                return
+            never = ledger.lacking(worst, ignoring_reserved=True)
+            if never is not None:
+                spent = ledger.spent
+                used = {"tokens": f"{spent.tokens} tokens", "usd": f"${spent.cost_usd or 0:.4f}", "calls": f"{spent.calls} calls"}[never]
+                raise LimitReached(
+                    f"{never}: {used} of {min(ledger.caps(never))} are spent and {node.path} may need {worst.tokens} tokens more", what=never,
+                    call=node.path, run=run.id, hint="raise the limit and resume, or lower max_tokens",
+                )
+            await run.supply.settled()
