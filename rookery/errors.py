@@ -26,6 +26,16 @@ RookeryError
 │   ├── SkillMissing           the embedded model has not learned this
 │   ├── CassetteDamaged        the cassette cannot be read, or a newer rookery recorded it
 │   └── CassetteMiss           no recorded answer for this request
+├── ToolError                  a tool could not be made or called
+│   ├── ToolUnfit              what was given cannot become a tool
+│   ├── ToolUnknown            there is no tool of this name
+│   ├── DocumentInvalid        all faults of a document that describes tools
+│   ├── ToolRefused            neither a policy nor a person allows this call, or its target is out of bounds
+│   ├── ToolFailed             the tool answered that it failed
+│   ├── ToolChanged            the tool is no longer what it was when it was taken in
+│   ├── ToolReplyWrong         its answer is too large, or not what the tool says it gives
+│   ├── ToolTimeout            it gave no answer in time                   (retryable)
+│   └── ToolUnreachable        its server cannot be started or reached     (retryable)
 ├── CallError                  a call of a graph ended without a value
 │   ├── CallFailed             after all its attempts
 │   ├── CallTimeout            its time was up                             (retryable)
@@ -222,6 +232,65 @@ class CassetteDamaged(ModelError):
 
 class CassetteMiss(ModelError):
     """No recorded answer for this request; the message shows what changed against the nearest one."""
+
+
+# ------------------------------------------------------------------ tools
+
+
+class ToolError(RookeryError):
+    """A tool could not be made or called; ``tool`` is its name, or that of the server or file it comes from."""
+
+    def __init__(self, message: str, *, tool: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.tool = tool
+
+
+class ToolUnfit(ToolError):
+    """What was given cannot become a tool: a parameter without annotation, a name that is taken, a schema that says nothing valid."""
+
+
+class ToolUnknown(ToolError):
+    """There is no tool of this name; the hint names those that come near."""
+
+
+class DocumentInvalid(ToolError):
+    """All faults of a document that describes tools, as (place, message) pairs; the place is a JSON pointer (RFC 6901) or a line."""
+
+    def __init__(self, message: str, *, tool: str = "", faults: Sequence[tuple[str, str]] = (), hint: str = "") -> None:
+        super().__init__(message, tool=tool, hint=hint)
+        self.faults = tuple(faults)
+
+
+class ToolRefused(ToolError):
+    """Neither a policy nor a person allows this call, or what it wants to reach is out of its bounds; nothing was done."""
+
+
+class ToolFailed(ToolError):
+    """The tool answered that it failed; the message is its own, shortened. ``status`` is the HTTP status, where there is one."""
+
+    def __init__(self, message: str, *, tool: str = "", status: int | None = None, hint: str = "") -> None:
+        super().__init__(message, tool=tool, hint=hint)
+        self.status = status
+
+
+class ToolChanged(ToolError):
+    """The tool is no longer what it was when it was taken in: its server has changed or withdrawn it."""
+
+
+class ToolReplyWrong(ToolError):
+    """The tool's answer is larger than allowed, breaks the protocol, or is not what the tool says it gives."""
+
+
+class ToolTimeout(ToolError):
+    """The tool gave no answer in time; it may have done its work all the same."""
+
+    retryable = True
+
+
+class ToolUnreachable(ToolError):
+    """The tool's server cannot be started or reached, or has gone."""
+
+    retryable = True
 
 
 # ------------------------------------------------------------------ calls
