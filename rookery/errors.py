@@ -35,7 +35,12 @@ RookeryError
 │   ├── ToolChanged            the tool is no longer what it was when it was taken in
 │   ├── ToolReplyWrong         its answer is too large, or not what the tool says it gives
 │   ├── ToolTimeout            it gave no answer in time                   (retryable)
-│   └── ToolUnreachable        its server cannot be started or reached     (retryable)
+│   ├── ToolUnreachable        its server cannot be started or reached     (retryable)
+│   ├── ToolUnbound            the library has nothing that runs it
+│   ├── LibraryDamaged         a file of a library is not what its manifest says
+│   ├── LibraryTooNew          a newer rookery wrote the library
+│   ├── LibraryBusy            another process has changed the library     (retryable)
+│   └── LibraryFull            it cannot be written: the disk is full or read-only
 ├── CallError                  a call of a graph ended without a value
 │   ├── CallFailed             after all its attempts
 │   ├── CallTimeout            its time was up                             (retryable)
@@ -248,6 +253,11 @@ class ToolError(RookeryError):
 class ToolUnfit(ToolError):
     """What was given cannot become a tool: a parameter without annotation, a name that is taken, a schema that says nothing valid."""
 
+    def __init__(self, message: str, *, tool: str = "", faults: Sequence[tuple[str, str]] = (), hint: str = "") -> None:
+        super().__init__(message + "".join(f"\n  {place}: {fault}" for place, fault in faults), tool=tool, hint=hint)
+        self.faults = tuple(faults)
+        """All the reasons, as (place, message) pairs, where there may be several."""
+
 
 class ToolUnknown(ToolError):
     """There is no tool of this name; the hint names those that come near."""
@@ -266,11 +276,13 @@ class ToolRefused(ToolError):
 
 
 class ToolFailed(ToolError):
-    """The tool answered that it failed; the message is its own, shortened. ``status`` is the HTTP status, where there is one."""
+    """The tool answered that it failed; the message is its own, shortened. ``status`` is the HTTP status, where there is one; ``kind``
+    the class of what its code raised, or the bound that it met (``timeout``, ``memory`` …)."""
 
-    def __init__(self, message: str, *, tool: str = "", status: int | None = None, hint: str = "") -> None:
+    def __init__(self, message: str, *, tool: str = "", status: int | None = None, kind: str = "", hint: str = "") -> None:
         super().__init__(message, tool=tool, hint=hint)
         self.status = status
+        self.kind = kind
 
 
 class ToolChanged(ToolError):
@@ -291,6 +303,32 @@ class ToolUnreachable(ToolError):
     """The tool's server cannot be started or reached, or has gone."""
 
     retryable = True
+
+
+class ToolUnbound(ToolError):
+    """The library knows the tool and has nothing that runs it: its function or its server must be given again."""
+
+
+class LibraryDamaged(ToolError):
+    """A file of a library is not what its manifest says; ``path`` is the file. The other tools load."""
+
+    def __init__(self, message: str, *, tool: str = "", path: str = "", hint: str = "") -> None:
+        super().__init__(message, tool=tool, hint=hint)
+        self.path = path
+
+
+class LibraryTooNew(ToolError):
+    """A newer version of rookery wrote the library."""
+
+
+class LibraryBusy(ToolError):
+    """Another process has changed the library since it was opened."""
+
+    retryable = True
+
+
+class LibraryFull(ToolError):
+    """The library cannot be written: the disk is full, or the folder is read-only. What was saved before is whole."""
 
 
 # ------------------------------------------------------------------ calls

@@ -8,7 +8,7 @@ from typing import Any, Literal, Optional, Union
 
 from rookery.core.function import Signature, Tool
 from rookery.core.graph import MISSING, Param
-from rookery.errors import ToolInvalid
+from rookery.errors import ToolUnfit
 
 MAX_SOURCE_BYTES = 200_000
 _PLAIN: dict[str, Any] = {
@@ -29,7 +29,7 @@ def signature_of_source(source: str, name: str = "") -> tuple[str, str, Signatur
     """The function's name, its docstring, and its parameters and return type, read from the text alone.
 
     ``name`` may be left out where the source has one public function. Sets and tuples are lists here: calls are made of JSON.
-    Raises ToolInvalid with all that is wrong.
+    Raises ToolUnfit with all that is wrong.
     """
     tree = parsed(source, name)
     function = function_in(tree, name)
@@ -52,24 +52,24 @@ def signature_of_source(source: str, name: str = "") -> tuple[str, str, Signatur
         except Unreadable as error:
             faults.append(("return", str(error)))
     if faults:
-        raise ToolInvalid(f"{function.name} can't be a tool", tool=function.name, faults=faults)
+        raise ToolUnfit(f"{function.name} can't be a tool", tool=function.name, faults=faults)
     return function.name, ast.get_docstring(function) or "", (params, returns)
 
 
 def parsed(source: str, name: str = "") -> ast.Module:
-    """The source's syntax tree. Raises ToolInvalid."""
+    """The source's syntax tree. Raises ToolUnfit."""
     label = name or "the source"
     if len(source.encode("utf-8", "replace")) > MAX_SOURCE_BYTES:
-        raise ToolInvalid(f"{label} can't be a tool", tool=name, faults=[("source", f"it is longer than {MAX_SOURCE_BYTES} bytes")])
+        raise ToolUnfit(f"{label} can't be a tool", tool=name, faults=[("source", f"it is longer than {MAX_SOURCE_BYTES} bytes")])
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         at = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else str(error) or type(error).__name__
-        raise ToolInvalid(f"{label} can't be a tool", tool=name, faults=[("source", at)]) from error
+        raise ToolUnfit(f"{label} can't be a tool", tool=name, faults=[("source", at)]) from error
 
 
 def function_in(tree: ast.Module, name: str = "") -> ast.FunctionDef:
-    """The function of that name at the top of a module, or the only public one. Raises ToolInvalid."""
+    """The function of that name at the top of a module, or the only public one. Raises ToolUnfit."""
     found = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     if name in found:
         return found[name]
@@ -79,7 +79,7 @@ def function_in(tree: ast.Module, name: str = "") -> ast.FunctionDef:
     fault = f"it has no function {name}" if name else f"it has {len(public)} public functions; name the one that is meant"
     if any(isinstance(node, ast.AsyncFunctionDef) for node in tree.body):
         fault += "; an async function can't be run in a sandbox, write def"
-    raise ToolInvalid(f"{name or 'the source'} can't be a tool", tool=name, faults=[("source", fault)])
+    raise ToolUnfit(f"{name or 'the source'} can't be a tool", tool=name, faults=[("source", fault)])
 
 
 def _star_faults(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
