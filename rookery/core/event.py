@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from rookery.core.label import NO_LABELS, Labels
 from rookery.core.spend import NOTHING_SPENT as NOTHING_SPENT
+from rookery.core.spend import Confidence as Confidence
 from rookery.core.spend import Spend as Spend
 from rookery.errors import LogCorrupt, LogTooNew
 
@@ -154,6 +155,8 @@ class CallFinished(Event):
     """The value came from the result cache."""
     level: str = ""
     """How the type was enforced: ``server schema`` or ``validate``."""
+    confidence: Confidence | None = None
+    """How likely the model thought its reply; None where log-probabilities were not asked for."""
     held: Any = field(default=None, compare=False, repr=False)
     """The value itself, while the process that made it lives; not logged."""
 
@@ -167,6 +170,17 @@ class CallFailed(Event):
     fault: Fault
     attempts: int = 1
     spend: Spend = NOTHING_SPENT
+
+
+@event
+class TreeGrown(Event):
+    """A search took in a result: the nodes of its tree that are new or have changed, as in ``View.trees``."""
+
+    code: ClassVar[str] = "G"
+    call: str
+    """The search."""
+    nodes: list[list[Any]]
+    """Rows of id, parent's id (-1: none), status, value (or None), label. Row 0 begins the tree anew."""
 
 
 @event
@@ -280,7 +294,7 @@ class RunFailed(Event):
 
 
 KINDS: tuple[type[Event], ...] = (
-    RunStarted, RunResumed, CallMade, CallStarted, AttemptFailed, ElementReady, CallText, CallFinished, CallFailed, QuestionAsked,
+    RunStarted, RunResumed, CallMade, CallStarted, AttemptFailed, ElementReady, CallText, CallFinished, CallFailed, TreeGrown, QuestionAsked,
     QuestionAnswered, VariableEdited, BreakpointSet, BreakpointHit, RunPaused, RunContinued, CancelAsked, MessageRefused, RunFinished, RunFailed,
 )
 _BY_CODE = {kind.code: kind for kind in KINDS}
@@ -293,6 +307,8 @@ def _plain(value: Any) -> Any:
         return [value.kind, value.message, value.hint, value.retryable]
     if isinstance(value, Spend):
         return [value.prompt_tokens, value.completion_tokens, value.cached_tokens, value.cost_usd, value.calls]
+    if isinstance(value, Confidence):
+        return [value.logprob, value.tokens, value.entropy]
     if isinstance(value, frozenset):
         return sorted(value)
     return value
@@ -324,13 +340,27 @@ def _spend(raw: Any) -> Spend:
     return Spend(_count(prompt), _count(completion), _count(cached), None if cost is None else _number(cost), _count(calls))
 
 
+def _row(raw: Any) -> list[Any]:
+    number, parent, status, value, label = _of(list)(raw)
+    return [_count(number), _count(parent), _text(status), None if value is None else _number(value), _text(label)]
+
+
+def _confidence(raw: Any) -> Confidence | None:
+    if raw is None:
+        return None
+    logprob, tokens, entropy = _of(list)(raw)
+    return Confidence(_number(logprob), _count(tokens), _number(entropy))
+
+
 def _mapping(item: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda raw: {key: item(value) for key, value in _of(dict)(raw).items()}
 
 
 _READ: dict[Any, Callable[[Any], Any]] = {
     "str": _text, "int": _count, "float": _number, "bool": _truth, "Labels": _labels, "Fault": _fault, "Spend": _spend,
+    "Confidence | None": _confidence,
     "dict[str, str]": _mapping(_text), "dict[str, Any]": _of(dict), "dict[str, list[str]]": _mapping(lambda raw: list(map(_text, _of(list)(raw)))),
+    "list[list[Any]]": lambda raw: list(map(_row, _of(list)(raw))),
 }  # fmt: skip
 """How a field is read back, by its annotation. Raises TypeError or ValueError for what is damaged."""
 
@@ -349,7 +379,9 @@ def to_wire(event: Event) -> str:
     """The event as one line of JSON, at most milliseconds kept of its time."""
     if type(event) is CallStarted and event.attempt == 1 and not event.model:  # the two commonest, spelled out: they are the hot path
         return f'["S",{event.at:.3f},{_dumps(event.call)}]'
-    if type(event) is CallFinished and event.spend is NOTHING_SPENT and not (event.labels or event.model or event.cached or event.level):
+    if type(event) is CallFinished and event.spend is NOTHING_SPENT and not (
+        event.labels or event.model or event.cached or event.level or event.confidence
+    ):
         return f'["F",{event.at:.3f},{_dumps(event.call)},{_dumps(event.value)}]'
     kind = type(event)
     names, defaults, _ = _WIRE[kind]

@@ -77,6 +77,11 @@ class Ledger:
             return "usd"
         return self.parent.lacking(worst, ignoring_reserved=ignoring_reserved) if self.parent else None
 
+    def caps(self, name: str) -> list[float]:
+        """The caps on ``tokens``, ``usd``, … in force here, its own first."""
+        own = getattr(self.limit, name)
+        return ([own] if own is not None else []) + (self.parent.caps(name) if self.parent else [])
+
     def reserve(self, worst: Worst) -> str | None:
         """Set ``worst`` aside and give None; or give what there is not enough of, and set nothing aside."""
         lacking = self.lacking(worst)

@@ -1,4 +1,4 @@
-"""What calls use: tokens, money, requests."""
+"""What calls use: tokens, money, requests; and how sure the model was of what they gave."""
 
 from __future__ import annotations
 
@@ -29,3 +29,23 @@ class Spend:
 
 
 NOTHING_SPENT = Spend()
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """How likely a model thought its reply, by its own log-probabilities."""
+
+    logprob: float = 0.0
+    """Sum of the natural log-probabilities of the reply's tokens, at most 0."""
+    tokens: int = 0
+    entropy: float = 0.0
+    """The largest entropy among the tokens, in nats: how open the choice was where it was most open. A lower bound, from the
+    alternatives that the model named."""
+
+    @property
+    def mean(self) -> float:
+        """Log-probability per token."""
+        return self.logprob / self.tokens if self.tokens else 0.0
+
+    def __add__(self, other: Confidence) -> Confidence:
+        return Confidence(self.logprob + other.logprob, self.tokens + other.tokens, max(self.entropy, other.entropy))

@@ -35,6 +35,20 @@ class CallView:
 
 
 @dataclass(slots=True)
+class TreeNode:
+    """One node of a search's tree as it stands."""
+
+    parent: int
+    """The id of the node it came from; -1 for a root."""
+    status: str
+    """``open``, ``done`` (nothing more comes of it), ``answer``, ``pruned`` or ``failed``."""
+    value: float | None
+    """What the planner thinks of it; None: nothing yet."""
+    label: str
+    """Its state in a few words."""
+
+
+@dataclass(slots=True)
 class View:
     """A run as it stands after some of its events."""
 
@@ -51,6 +65,8 @@ class View:
     spend: ev.Spend = ev.NOTHING_SPENT
     paused: bool = False
     """Whether somebody paused it, over a restart too."""
+    trees: dict[str, list[TreeNode]] = field(default_factory=dict)
+    """By the path of its call, the tree that each search has grown; a node's place in the list is its id."""
     questions: dict[str, ev.QuestionAsked] = field(default_factory=dict)
     breakpoints: set[str] = field(default_factory=set)
     value: str = ""
@@ -166,6 +182,18 @@ def _call_failed(view: View, event: ev.CallFailed) -> None:
     _spend(view, call, event.spend)
 
 
+def _tree_grown(view: View, event: ev.TreeGrown) -> None:
+    tree = view.trees.setdefault(event.call, [])
+    for number, parent, status, value, label in event.nodes:
+        if number == 0:
+            tree.clear()
+        if number == len(tree):
+            tree.append(TreeNode(parent, status, value, label))
+        elif number < len(tree):
+            node = tree[number]
+            node.parent, node.status, node.value, node.label = parent, status, value, label
+
+
 def _asked(view: View, event: ev.QuestionAsked) -> None:
     call = _call(view, event.call)
     _status(view, call, "waiting")
@@ -237,6 +265,7 @@ _FOLDS: dict[type[ev.Event], Callable[[View, Any], None]] = {
     ev.ElementReady: _element,
     ev.CallFinished: _call_finished,
     ev.CallFailed: _call_failed,
+    ev.TreeGrown: _tree_grown,
     ev.QuestionAsked: _asked,
     ev.QuestionAnswered: _answered,
     ev.BreakpointHit: _hit,

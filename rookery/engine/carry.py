@@ -14,11 +14,13 @@ from rookery.core import event as ev
 from rookery.core.label import SECRET
 from rookery.core.limit import Ledger, Worst
 from rookery.core.policy import Policy
+from rookery.core.spend import Confidence
 from rookery.core.state import Node
 from rookery.core.tape import _live, living
 from rookery.core.types import element_type
 from rookery.core.value import codec, digest, read
 from rookery.engine.attempt import FOR_PROMPTS, FOR_TOOLS, candidates, falls_back, fault_of, wait_before
+from rookery.engine.scores import Scores
 from rookery.errors import CallTimeout, ContextOverflow, LimitReached, LogError, ParseFailed, ReplyCut, RunBusy, SettingMissing
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Outcome:
     model: str = ""
     cached: bool = False
     level: str = ""
+    confidence: Confidence | None = None
 
 
 async def carry(run: Run, node: Node) -> None:
@@ -103,7 +106,8 @@ def finish(run: Run, node: Node, value: Any, outcome: Outcome | None = None) -> 
     else:
         run.post_last(
             ev.CallFinished(
-                time.time(), node.path, reference, labels, outcome.spend, outcome.model, outcome.cached, outcome.level, held=value
+                time.time(), node.path, reference, labels, outcome.spend, outcome.model, outcome.cached, outcome.level, outcome.confidence,
+                held=value,
             )
         )
 
@@ -222,23 +226,25 @@ async def _prompt(run: Run, node: Node, policy: Policy, model: Model, number: in
     args = run.state.arguments(node)
     paths = {name: slot.path for name, slot in zip(node.plan.names, node.deps, strict=True)}
     rendered = render(prompt, args, policy, model.capabilities, paths=paths, idempotency_key=run.idempotency_key(node))
+    scores = Scores(model, asked=policy.logprobs is not None)
     if not _is_cached(policy):
-        value = await _ask(run, node, policy, model, rendered, spent)
-        return Outcome(value, model=model.capabilities.name, level=rendered.level)
+        value = await _ask(run, node, policy, model, rendered, spent, scores)
+        return Outcome(value, model=model.capabilities.name, level=rendered.level, confidence=scores.sum)
     key = digest(f"prompt|{model.capabilities.name}|{rendered.request.fingerprint()}|{prompt.fingerprint()}".encode())
 
     async def make() -> bytes:
-        return node.codec.dump(await _ask(run, node, policy, model, rendered, spent))
+        return scores.pack(node.codec.dump(await _ask(run, node, policy, model, rendered, spent, scores)))
 
     data, cached = await run.supply.cache.single(key, make)
-    return Outcome(node.codec.load(data), model=model.capabilities.name, cached=cached, level=rendered.level)
+    body, confidence = scores.unpack(data)
+    return Outcome(node.codec.load(body), model=model.capabilities.name, cached=cached, level=rendered.level, confidence=confidence)
 
 
 def _is_cached(policy: Policy) -> bool:
     return policy.cache if policy.cache is not None else policy.temperature == 0 or policy.seed is not None
 
 
-async def _ask(run: Run, node: Node, policy: Policy, model: Model, rendered: Rendered, spent: list[ev.Spend]) -> Any:
+async def _ask(run: Run, node: Node, policy: Policy, model: Model, rendered: Rendered, spent: list[ev.Spend], scores: Scores) -> Any:
     """Ask the model, and ask again with the faults when its text does not parse, a bounded number of times."""
     from rookery.decoding.parse import repair_text
     from rookery.models.model import Message
@@ -247,7 +253,7 @@ async def _ask(run: Run, node: Node, policy: Policy, model: Model, rendered: Ren
     repairs = policy.repair if policy.repair is not None else REPAIRS
     elements = _elements(run, node, rendered)
     while True:
-        text, stop = await _reply(run, node, model, request, policy, spent, elements)
+        text, stop = await _reply(run, node, model, request, spent, elements, scores)
         try:
             value = rendered.parse(text)
         except ParseFailed as error:
@@ -289,7 +295,7 @@ def _elements(run: Run, node: Node, rendered: Rendered) -> Any:
 
 
 async def _reply(
-    run: Run, node: Node, model: Model, request: Request, policy: Policy, spent: list[ev.Spend], elements: Any
+    run: Run, node: Node, model: Model, request: Request, spent: list[ev.Spend], elements: Any, scores: Scores
 ) -> tuple[str, str]:
     """One request under the run's limits and the model's concurrency, its text streamed into events."""
     from rookery.models.model import Usage
@@ -298,6 +304,7 @@ async def _reply(
     request, worst, prompt_tokens = await _reserved(run, node, model, request, ledger)
     usage: Usage | None = None
     sent = False
+    scores.begin()
     texts: list[str] = []
     stop = ""
     index = len(node.elements or ()) if elements is not None else 0
@@ -310,6 +317,8 @@ async def _reply(
                     if chunk.usage is not None:
                         usage = chunk.usage if usage is None else usage + chunk.usage
                     stop = chunk.stop or stop
+                    if chunk.logprobs:
+                        scores.add(chunk.logprobs)
                     if chunk.text:
                         texts.append(chunk.text)
                         run.show(ev.CallText(time.time(), node.path, chunk.text))

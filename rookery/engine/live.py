@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.core import event as ev
 from rookery.core.check import check
-from rookery.core.graph import Graph, Param, Ref
+from rookery.core.graph import Call, Const, Graph, Param, Ref, Source
+from rookery.core.label import NO_LABELS
+from rookery.core.limit import Ledger, Limit
+from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.schedule import adopt, offer
+from rookery.core.spend import NOTHING_SPENT, Confidence
+from rookery.core.state import FAILED
 from rookery.core.types import name_of
 from rookery.core.value import codec, digest
 from rookery.core.variable import Variable
@@ -31,7 +36,71 @@ class LiveScope:
         self.run = run
         self.path = path
         self.waiting = 0
+        self._told: int | None = None
         self._known: dict[str, list[str]] | None = None
+
+    # ---------------------------------------------------------------- what a search needs besides
+
+    def call(self, function: Any, args: Mapping[str, Any], policy: Policy, *, name: str = "") -> Variable[Any]:
+        """Carry out one call of a prompt, tool or graph on known values, under options that hold for every prompt within it.
+
+        The options are part of what the call is known again by: two samples of one question are two calls.
+        """
+        sources: dict[str, Source] = {key: Const(value) for key, value in args.items()}
+        call = Call(name or function.name, function.kind, function.returns, sources, function=function, policy=getattr(function, "policy", NO_POLICY),
+                    labels=getattr(function, "labels", NO_LABELS))
+        graph = Graph(call.name, inputs={}, calls=[call], output=Ref(call.name), returns=call.type)
+        variable = self.make(graph, {}, salt=f"{policy.seed}|{policy.sample}|{policy.temperature}")
+        self.run.steering[variable.name] = policy
+        return variable
+
+    def cancel(self, call: str) -> None:
+        """A call that this code made is no longer wanted; awaiting it raises RunCancelled."""
+        node = self.run.state.nodes.get(call)
+        if node is None or not (node.done or node.status == FAILED):
+            self.run.cancel(call, by=self.path)
+
+    def confidence(self, call: str) -> Confidence | None:
+        """How sure models were of a call's value, over all prompts within it; None where no log-probabilities were asked for."""
+        nodes = self.run.state.nodes
+        inside = [node for path, node in nodes.items() if path.startswith(call + "/")] if nodes[call].kind not in ("prompt", "tool") else []
+        known = [node.confidence for node in [nodes[call], *inside] if node.confidence is not None]
+        return sum(known[1:], known[0]) if known else None
+
+    def limit(self, limit: Limit) -> Ledger:
+        """Put all calls made from here on under a limit of their own, within the run's; what an earlier process spent counts."""
+        spent = NOTHING_SPENT
+        for call in self.run.view.calls.values():
+            if call.call.startswith(self.path + "/"):
+                spent = spent + call.spend
+        return self.run.supply.scope(self.path, limit, spent)
+
+    @property
+    def executed_s(self) -> float:
+        """Seconds for which this call has been executed, over all resumptions."""
+        total, last = 0.0, None
+        for event in self.run.history:
+            if isinstance(event, ev.RunResumed):
+                last = None
+            elif last is not None or getattr(event, "call", "") == self.path:
+                total += event.at - last if last is not None else 0.0
+                last = event.at
+        return total + (max(0.0, time.time() - last) if last is not None else 0.0)
+
+    def grow(self, nodes: list[list[Any]]) -> None:
+        """Tell those who watch, and the log, what has become of a search's tree; what an earlier process has told is not told again."""
+        if self._told is None:
+            self._told = sum(1 for event in self.run.history if isinstance(event, ev.TreeGrown) and event.call == self.path)
+        if self._told:
+            self._told -= 1
+        else:
+            self.run.post(ev.TreeGrown(time.time(), self.path, nodes))
+
+    def close(self) -> None:
+        """The code has made its last call."""
+        self.run.supply.unscope(self.path)
+
+    # ---------------------------------------------------------------- calls, found again
 
     def _begin(self) -> dict[str, list[str]]:
         """The calls that an earlier execution of this one made, by the digests of their functions and arguments."""
@@ -44,13 +113,13 @@ class LiveScope:
         self.run.hosts(self)
         return self._known
 
-    def make(self, graph: Graph, inputs: Mapping[str, Any]) -> Variable[Any]:
+    def make(self, graph: Graph, inputs: Mapping[str, Any], *, salt: str = "") -> Variable[Any]:
         """Carry out a graph of one call; equal calls of an earlier execution give their recorded values."""
         run, state = self.run, self.run.state
         known = self._known if self._known is not None else self._begin()
         sources = {name: (self._source(variable), variable.type) for name, variable in inputs.items()}
         params = {name: Param(name, type_) for name, (_, type_) in sources.items()}
-        inputs_digest = self._digest(graph, {name: f"{source.name}{list(source.path)}" for name, (source, _) in sources.items()})
+        inputs_digest = self._digest(graph, {name: f"{source.name}{list(source.path)}" for name, (source, _) in sources.items()}, salt)
         recorded = known.get(inputs_digest)  # the first that this execution has not claimed yet
         path = recorded.pop(0) if recorded else self._free(graph.name)
         is_known = path in state.made
@@ -77,10 +146,12 @@ class LiveScope:
             raise VariableMisuse(f"variable {variable.name} does not belong to this run", hint="await it and pass its value")
         return Ref(variable.name, variable.path)
 
-    def _digest(self, graph: Graph, inputs: Mapping[str, str]) -> str:
+    def _digest(self, graph: Graph, inputs: Mapping[str, str], salt: str) -> str:
         call = graph.call_list[0]
         function = call.function
         parts = [call.kind, getattr(function, "name", ""), call.question, str(call.times), name_of(call.type)]
+        if salt:
+            parts.append(salt)
         for name, source in sorted(call.args.items()):
             parts.append(f"{name}={self._source_text(source, name, function, inputs)}")
         return digest("\x1f".join(parts).encode())

@@ -53,6 +53,8 @@ class Run:
         self.causes: dict[str, BaseException] = {}
         self.has_defaults = options.policy is not NO_POLICY
         self.supply = Supply(options)
+        self.steering: dict[str, Policy] = {}
+        """By path, options that code gave to the calls it made, and to all calls within those."""
         self.prologue: list[Event] = []
         """Events that the state has stepped through already and that this run's log does not hold yet (a fork's)."""
         self._begin = begin
@@ -71,7 +73,8 @@ class Run:
         self._deferred: list[Message] = []
         self._ending: ev.RunFailed | None = None
         self._subscribers: list[_Subscriber] = []
-        self._history: list[Event] = []
+        self.history: list[Event] = []
+        """All events that are committed, those of earlier processes included."""
         self._changed = asyncio.Event()
         self._scopes: dict[str, LiveScope] = {}
         self._waiters: dict[str, list[asyncio.Future[Any]]] = {}
@@ -134,7 +137,7 @@ class Run:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """All events from the run's first one on, until it ends."""
-        subscriber = _Subscriber(deque(self._history))
+        subscriber = _Subscriber(deque(self.history))
         self._subscribers.append(subscriber)
         try:
             while True:
@@ -196,7 +199,7 @@ class Run:
 
     def remember(self, events: list[Event]) -> None:
         """Take in events that are committed and stepped: those of an earlier process, or of the run this one was forked from."""
-        self._history += events
+        self.history += events
         self._unfolded += events
 
     # ---------------------------------------------------------------- what a person may do
@@ -316,7 +319,7 @@ class Run:
     def _apply(self, batch: list[Event]) -> None:
         """The batch is committed: step, do what the schedule says, tell those who watch."""
         state, subscribers = self.state, self._subscribers
-        self._history += batch
+        self.history += batch
         self._unfolded += batch
         try:
             for event in batch:
@@ -534,9 +537,19 @@ class Run:
         self._scopes[scope.path] = scope
 
     def policy(self, node: Node) -> Policy:
-        """A call's own options over the run's."""
+        """A call's own options over the run's; what the code that made it, or a call around it, says of sampling stands over both."""
         own = node.plan.call.policy
-        return own.over(self.options.policy) if self.has_defaults else own
+        if self.has_defaults:
+            own = own.over(self.options.policy)
+        return self._steered(node.path, own) if self.steering else own
+
+    def _steered(self, path: str, policy: Policy) -> Policy:
+        while path:
+            found = self.steering.get(path)
+            if found is not None:
+                return found.over(policy)
+            path = path.rpartition("/")[0]
+        return policy
 
     def idempotency_key(self, node: Node) -> str:
         """The same for all attempts at a call, also after a crash."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rookery.core.limit import Ledger, Limit, Worst
@@ -24,6 +24,9 @@ class Supply:
         self.options = options
         self.cache = options.cache or ResultCache()
         self.ledger: Ledger | None = None
+        """What the whole run has under its limit; None without one."""
+        self._scoped: dict[str, Ledger] = {}
+        self._turns: dict[int, asyncio.Lock] = {}
         self._models: dict[str | None, Model] = {}
         self._owned: list[Model] = []
         self._places: dict[int, asyncio.Semaphore] = {}
@@ -33,6 +36,31 @@ class Supply:
         """Put the run under a limit, of which earlier processes have spent some."""
         if limit:
             self.ledger = Ledger(limit, spent=spent or Spend(), spent_s=spent_s)
+
+    def scope(self, path: str, limit: Limit, spent: Spend) -> Ledger:
+        """Put the call at ``path`` and all calls within it under a limit of their own, of which ``spent`` is gone already."""
+        ledger = self._scoped[path] = Ledger(limit, parent=self.ledger_of(path.rpartition("/")[0]), spent=spent)
+        self._turns[id(ledger)] = asyncio.Lock()
+        return ledger
+
+    def unscope(self, path: str) -> None:
+        """The call at ``path`` has ended."""
+        ledger = self._scoped.pop(path, None)
+        self._turns.pop(id(ledger), None)
+
+    def ledger_of(self, path: str) -> Ledger | None:
+        """The ledger that a call draws on: the nearest scope's around it, or the run's."""
+        if self._scoped:
+            while path:
+                found = self._scoped.get(path)
+                if found is not None:
+                    return found
+                path = path.rpartition("/")[0]
+        return self.ledger
+
+    def turn(self, ledger: Ledger) -> AbstractAsyncContextManager[None]:
+        """Whose turn it is to reserve: in a scope those who came first, so that what is refused does not depend on who was quick."""
+        return self._turns.get(id(ledger)) or nullcontext()
 
     def model(self, spec: Any, call: str) -> Model:
         """The model of a name, made at first use; None is the one of the settings.
@@ -70,10 +98,10 @@ class Supply:
         async with place:
             yield
 
-    def settle(self, worst: Worst, spend: Spend) -> None:
+    def settle(self, ledger: Ledger | None, worst: Worst, spend: Spend) -> None:
         """Book what a request used, and let those who wait for room look again."""
-        if self.ledger is not None:
-            self.ledger.settle(worst, spend)
+        if ledger is not None:
+            ledger.settle(worst, spend)
             self.wake()
 
     async def settled(self) -> None:
