@@ -1,0 +1,111 @@
+"""Approval: a tool with effects runs where a policy allows the call, or a person says yes to its exact arguments; else it does not run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from rookery.core.flow import ask
+from rookery.core.function import Tool
+from rookery.core.label import NO_LABELS, SECRET, Labels
+from rookery.core.tape import _live, is_live
+from rookery.errors import ToolRefused
+
+if TYPE_CHECKING:
+    from rookery.engine.live import LiveScope
+
+Test = Callable[[Tool[..., Any], Mapping[str, Any]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Says which calls of tools with effects need no person's yes; joined by ``|`` (either), ``&`` (both) and ``~`` (not)."""
+
+    test: Test
+
+    def __call__(self, tool: Tool[..., Any], arguments: Mapping[str, Any]) -> bool:
+        return self.test(tool, arguments)
+
+    def __or__(self, other: Allow) -> Allow:
+        return Allow(lambda tool, arguments: self(tool, arguments) or other(tool, arguments))
+
+    def __and__(self, other: Allow) -> Allow:
+        return Allow(lambda tool, arguments: self(tool, arguments) and other(tool, arguments))
+
+    def __invert__(self) -> Allow:
+        return Allow(lambda tool, arguments: not self(tool, arguments))
+
+
+allow_none = Allow(lambda tool, arguments: False)
+"""A person is asked about each call."""
+allow_all = Allow(lambda tool, arguments: True)
+"""Nobody is asked."""
+
+
+def allow(*names: str) -> Allow:
+    """Calls of the tools whose names match one of the patterns (``github_*``, as in fnmatch, upper and lower case told apart)."""
+    return Allow(lambda tool, arguments: any(fnmatchcase(tool.name, name) for name in names))
+
+
+def allow_if(test: Callable[[Mapping[str, Any]], bool]) -> Allow:
+    """Calls whose arguments pass a test; joined with ``&`` to the names it is meant for."""
+    return Allow(lambda tool, arguments: test(arguments))
+
+
+def gated(tool: Tool[..., Any], *, allow: Allow = allow_none) -> Tool[..., Any]:
+    """The tool behind its gate; one without effects is given back as it is, one behind a gate gets another policy.
+
+    Inside a run a call that ``allow`` does not let pass becomes a question to a person, with the tool's name and the exact
+    arguments; only what depends on the call waits, also over a restart, and a yes is for these arguments and this call alone.
+    Its own policy (attempts, ``timeout_s``) is for what comes after the yes. Raises ToolRefused after a no, and where nobody can
+    be asked: outside of a run.
+    """
+    if isinstance(tool.function, _Gate):
+        tool = tool.function.tool
+    if not tool.effect:
+        return tool
+    return Tool(
+        _Gate(tool, allow), name=tool.name, labels=tool.labels, effect=True, doc=tool.doc, signature=(dict(tool.params), tool.returns)
+    )
+
+
+class _Gate:
+    """What stands between a call and a tool with effects."""
+
+    def __init__(self, tool: Tool[..., Any], allow: Allow) -> None:
+        self.tool = tool
+        self.allow = allow
+        self.__module__, self.__qualname__ = getattr(tool.function, "__module__", ""), getattr(tool.function, "__qualname__", tool.name)
+
+    async def __call__(self, **arguments: Any) -> Any:
+        tool = self.tool
+        if not is_live():
+            if not self.allow(tool, arguments):
+                raise ToolRefused(
+                    f"{tool.name} changes the world outside and nobody can be asked here", tool=tool.name, hint="call it in a run, or give allow=…"
+                )
+            function = tool.function
+            return await function(**arguments) if tool.is_async else await asyncio.to_thread(function, **arguments)
+        labels = _argument_labels()
+        if not self.allow(tool, arguments):
+            shown = {name: "<secret>" if SECRET in labels.get(name, tool.params[name].labels) else value for name, value in arguments.items()}
+            if not await ask(bool, f"May {tool.name} be called with these arguments?", show={"tool": tool.name, "arguments": shown}):
+                raise ToolRefused(f"a person did not allow this call of {tool.name}", tool=tool.name, hint="do without it, or ask for something else")
+        if any(SECRET in each for each in labels.values()):
+            tool = copy(tool)
+            tool.labels = tool.labels | {SECRET}
+        return await tool(**arguments)
+
+
+def _argument_labels() -> dict[str, Labels]:
+    """The labels of the arguments of the call that is being carried out: what is secret is shown to nobody and written nowhere."""
+    live: LiveScope = _live.get()  # type: ignore[assignment]
+    node = live.run.state.nodes[live.path]
+    function = node.plan.call.function
+    own = {name: param.labels for name, param in function.params.items()}
+    given = {name: slot.labels for name, slot in zip(node.plan.names, node.deps, strict=True)}
+    return {name: own.get(name, NO_LABELS) | given.get(name, NO_LABELS) for name in {*own, *given}}

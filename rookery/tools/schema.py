@@ -1,0 +1,266 @@
+"""From JSON Schema to the types of a tool's parameters: others describe their tools by schemas, and a wrong value gets its faults back."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+
+from rookery.core.graph import MISSING, Param
+from rookery.errors import ToolUnfit
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
+MAX_NODES = 5_000
+"""A schema with its references followed has at most so many objects; what is below that reads as anything."""
+MAX_DEPTH = 40
+MAX_FAULTS = 10
+_SHOWN = 200
+_SCALARS: Mapping[str, Any] = {"string": str, "integer": int, "number": int | float, "boolean": bool, "null": NoneType}
+_ONE_SCHEMA = ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else", "unevaluatedItems", "unevaluatedProperties")
+_SCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems")
+_NAMED_SCHEMAS = ("properties", "patternProperties", "dependentSchemas")
+_DROPPED = frozenset({"$id", "$schema", "$anchor", "$defs", "definitions", "$dynamicAnchor", "$dynamicRef", "$recursiveRef", "$vocabulary"})
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """Annotates a type with the schema that its values satisfy and by which a model is told of it; without references."""
+
+    text: str
+    """The schema as canonical JSON, so that equal types are equal."""
+    is_optional: bool = False
+    """None stands for a value that is not given, and is not sent."""
+
+    def __get_pydantic_core_schema__(self, source: Any, make: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self._checked, make(source))
+
+    def __get_pydantic_json_schema__(self, core: Any, make: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = json.loads(self.text)
+        return shown
+
+    def _checked(self, value: Any) -> Any:
+        if value is None and self.is_optional:
+            return value
+        faults = [f"{error.json_path}: {error.message[:_SHOWN]}" for error in islice(_checker(self.text).iter_errors(value), MAX_FAULTS)]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return value
+
+    def __repr__(self) -> str:
+        return "JsonSchema"
+
+
+@lru_cache(maxsize=1024)
+def _checker(text: str) -> Any:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    return extend(Draft202012Validator, {"pattern": _pattern})(json.loads(text))
+
+
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[Any]:
+    """Patterns come from others: they are matched in linear time, and those that cannot be are left to the server."""
+    from jsonschema.exceptions import ValidationError
+    from pydantic_core import SchemaError, SchemaValidator, core_schema
+
+    if not isinstance(value, str):
+        return
+    try:
+        matches = SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex", strict=True)).isinstance_python(value)
+    except SchemaError:
+        return
+    if not matches:
+        yield ValidationError(f"{value[:_SHOWN]!r} does not match {pattern!r}")
+
+
+# ------------------------------------------------------------------ one type
+
+
+def type_of(schema: Mapping[str, Any] | bool, *, root: Any = None, is_optional: bool = False) -> Any:
+    """The type whose values satisfy a schema: a Python type as near as there is one, annotated with the schema itself.
+
+    References (``#/…``) are followed in ``root``; a schema within itself, a reference to elsewhere and what is beyond MAX_NODES
+    read as anything. Raises ToolUnfit when it is no JSON Schema (draft 2020-12).
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    plain = inlined(schema, root=schema if root is None else root)
+    try:
+        text = json.dumps(plain, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        Draft202012Validator.check_schema(plain)
+    except SchemaError as error:
+        raise ToolUnfit(f"not a JSON Schema: {error.json_path}: {error.message[:_SHOWN]}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ToolUnfit(f"not a JSON Schema: {error}") from error
+    base = python_type(plain)
+    if plain is True or plain == {}:
+        return base
+    return Annotated[base | None if is_optional else base, JsonSchema(text, is_optional)]
+
+
+def python_type(schema: Any) -> Any:
+    """The Python type nearest to a schema without references; Any where there is none."""
+    if not isinstance(schema, Mapping):
+        return Any
+    if "const" in schema:
+        return _literal([schema["const"]])
+    if isinstance(schema.get("enum"), list) and schema["enum"]:
+        return _literal(schema["enum"])
+    for key in ("anyOf", "oneOf"):
+        if isinstance(schema.get(key), list) and schema[key] and "properties" not in schema:
+            return _union([python_type(each) for each in schema[key]])
+    if isinstance(schema.get("allOf"), list) and len(schema["allOf"]) == 1 and "type" not in schema:
+        return python_type(schema["allOf"][0])
+    kind = schema.get("type", "object" if "properties" in schema else None)
+    if isinstance(kind, list):
+        return _union([python_type({**schema, "type": each}) for each in kind])
+    if kind == "array":
+        items = schema.get("items")
+        return list[python_type(items)] if isinstance(items, Mapping) and "prefixItems" not in schema else list[Any]  # type: ignore[misc]
+    if kind == "object":
+        more = schema.get("additionalProperties")
+        return dict[str, python_type(more)] if isinstance(more, Mapping) and not schema.get("properties") else dict[str, Any]  # type: ignore[misc]
+    return _SCALARS.get(str(kind), Any)
+
+
+def _literal(values: Sequence[Any]) -> Any:
+    if all(isinstance(value, str | int | bool | NoneType) for value in values):
+        return Literal[tuple(values)]
+    return Any
+
+
+def _union(types: Sequence[Any]) -> Any:
+    return Any if Any in types or not types else Union[tuple(dict.fromkeys(types))]  # noqa: UP007
+
+
+# ------------------------------------------------------------------ references
+
+
+def inlined(schema: Any, *, root: Any) -> Any:
+    """A copy of a schema in which each reference is replaced by what it names, so that it stands for itself."""
+    return _Inlining(root).copy(schema, ())
+
+
+def lookup(root: Any, pointer: str) -> Any:
+    """What a JSON pointer of the form ``#/a/b`` names (RFC 6901). Raises KeyError when there is nothing."""
+    found = root
+    for step in pointer.removeprefix("#").split("/")[1:]:
+        step = _unescaped(step)
+        if isinstance(found, Mapping) and step in found:
+            found = found[step]
+        elif isinstance(found, list) and step.isascii() and step.isdigit() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            raise KeyError(pointer)
+    return found
+
+
+def _unescaped(step: str) -> str:
+    from urllib.parse import unquote
+
+    return unquote(step).replace("~1", "/").replace("~0", "~")
+
+
+class _Inlining:
+    def __init__(self, root: Any) -> None:
+        self.root = root
+        self.nodes = 0
+
+    def copy(self, schema: Any, seen: tuple[str, ...], depth: int = 0) -> Any:
+        self.nodes += 1
+        if not isinstance(schema, Mapping):
+            return schema
+        if self.nodes > MAX_NODES or depth > MAX_DEPTH:
+            return {}
+        if isinstance(schema.get("$ref"), str):
+            return self._followed(schema, seen, depth)
+        return {str(key): self._value(str(key), value, seen, depth + 1) for key, value in schema.items() if key not in _DROPPED}
+
+    def _followed(self, schema: Mapping[str, Any], seen: tuple[str, ...], depth: int) -> Any:
+        pointer = schema["$ref"]
+        beside = {key: value for key, value in schema.items() if key != "$ref" and key not in _DROPPED}
+        try:
+            target = {} if pointer in seen or not pointer.startswith("#") else lookup(self.root, pointer)
+        except KeyError:
+            target = {}
+        found = self.copy(target, (*seen, pointer), depth + 1)
+        if not beside or not isinstance(found, Mapping):
+            return found
+        described = {key: beside.pop(key) for key in ("description", "title", "default", "examples", "deprecated") if key in beside}
+        extra = self.copy(beside, seen, depth + 1)
+        return {**found, **described} if not extra else {"allOf": [found, extra], **described}
+
+    def _value(self, key: str, value: Any, seen: tuple[str, ...], depth: int) -> Any:
+        if key in _ONE_SCHEMA:
+            return self.copy(value, seen, depth)
+        if key in _SCHEMAS and isinstance(value, list):
+            return [self.copy(each, seen, depth) for each in value]
+        if key in _NAMED_SCHEMAS and isinstance(value, Mapping):
+            return {str(name): self.copy(each, seen, depth) for name, each in value.items()}
+        return value
+
+
+# ------------------------------------------------------------------ parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The parameters of a tool that others describe, and how each is called there."""
+
+    params: Mapping[str, Param]
+    wire: Mapping[str, str]
+    """From our name of a parameter, which is an identifier, to theirs."""
+
+    def sent(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by their names there, without those that were not given."""
+        return {
+            self.wire[name]: value for name, value in arguments.items()
+            if value is not None or self.params[name].default is MISSING
+        }
+
+
+def parameters(schema: Any) -> Parameters:
+    """The parameters that an object's schema describes, the required ones first. Raises ToolUnfit when it describes no object."""
+    if not isinstance(schema, Mapping) or schema.get("type", "object") != "object" or not isinstance(schema.get("properties", {}), Mapping):
+        raise ToolUnfit("the schema of its arguments does not describe an object")
+    required = schema.get("required", [])
+    if not isinstance(required, list):
+        raise ToolUnfit("'required' in the schema of its arguments is not a list")
+    properties = dict(schema.get("properties", {}))
+    ordered = [name for name in properties if name in required] + [name for name in properties if name not in required]
+    params: dict[str, Param] = {}
+    wire: dict[str, str] = {}
+    for theirs in ordered:
+        ours = identifier(theirs, taken=params)
+        is_required = theirs in required
+        try:
+            type_ = type_of(properties[theirs], root=schema, is_optional=not is_required)
+        except ToolUnfit as fault:
+            raise ToolUnfit(f"parameter {theirs!r:.80}: {fault.reason}") from fault
+        params[ours] = Param(ours, type_, MISSING if is_required else None)
+        wire[ours] = theirs
+    return Parameters(params, wire)
+
+
+def identifier(name: str, *, taken: Mapping[str, Any] | None = None) -> str:
+    """A name as a Python identifier of at most 64 characters that is not taken yet."""
+    found = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:60] or "value"
+    if found[0].isdigit() or keyword.iskeyword(found):
+        found = f"_{found}" if found[0].isdigit() else f"{found}_"
+    made, number = found, 1
+    while taken and made in taken:
+        number += 1
+        made = f"{found}_{number}"
+    return made
