@@ -41,6 +41,12 @@ RookeryError
 │   ├── LibraryTooNew          a newer rookery wrote the library
 │   ├── LibraryBusy            another process has changed the library     (retryable)
 │   └── LibraryFull            it cannot be written: the disk is full or read-only
+├── SearchError                an index or an embedder could not do its part
+│   ├── IndexDamaged           its file cannot be read
+│   ├── IndexTooNew            a newer rookery wrote it
+│   ├── IndexFull              it cannot be written: the disk is full or read-only
+│   ├── EmbedderMismatch       its vectors are of another embedder
+│   └── VectorWrong            a vector has another length, or is not finite
 ├── CallError                  a call of a graph ended without a value
 │   ├── CallFailed             after all its attempts
 │   ├── CallTimeout            its time was up                             (retryable)
@@ -329,6 +335,42 @@ class LibraryBusy(ToolError):
 
 class LibraryFull(ToolError):
     """The library cannot be written: the disk is full, or the folder is read-only. What was saved before is whole."""
+
+
+# ------------------------------------------------------------------ searching
+
+
+class SearchError(RookeryError):
+    """An index or an embedder could not do its part; ``path`` is the index's file, where there is one."""
+
+    def __init__(self, message: str, *, path: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class IndexDamaged(SearchError):
+    """The file of an index cannot be read: no index, damaged, or of another kind."""
+
+
+class IndexTooNew(SearchError):
+    """A newer version of rookery wrote this index."""
+
+
+class IndexFull(SearchError):
+    """The index cannot be written: the disk is full, or the folder is read-only. The file before it is whole."""
+
+
+class EmbedderMismatch(SearchError):
+    """The vectors of an index were made by another embedder than the one given; ``built`` and ``given`` name both."""
+
+    def __init__(self, message: str, *, built: str = "", given: str = "", path: str = "", hint: str = "") -> None:
+        super().__init__(message, path=path, hint=hint)
+        self.built = built
+        self.given = given
+
+
+class VectorWrong(SearchError):
+    """A vector has another length than the index, or numbers that are not finite."""
 
 
 # ------------------------------------------------------------------ calls
