@@ -47,6 +47,10 @@ RookeryError
 │   ├── IndexFull              it cannot be written: the disk is full or read-only
 │   ├── EmbedderMismatch       its vectors are of another embedder
 │   └── VectorWrong            a vector has another length, or is not finite
+├── SandboxError               code that is not trusted could not be run safely
+│   ├── SandboxMissing         no sandbox can work on this machine
+│   ├── SandboxBroken          the isolation could not be set up, or did not hold
+│   └── ProgramInvalid         the program cannot be handed over
 ├── CallError                  a call of a graph ended without a value
 │   ├── CallFailed             after all its attempts
 │   ├── CallTimeout            its time was up                             (retryable)
@@ -59,6 +63,10 @@ RookeryError
 │   ├── RunBusy                another process is its writer
 │   ├── RunMismatch            the program is not the one that the log was written by
 │   └── SecretNeeded           a secret must be given again to go on
+├── PlanningError              a search can't be, or could not be, carried out
+│   ├── SearchInvalid          a planner or a search was given options that make no sense
+│   ├── StepWrong              a step of a search gave what it may not
+│   └── SearchFailed           nothing at all of a search could be carried out
 └── LogError                   the log itself
     ├── LogCorrupt             it cannot be read
     ├── LogTooNew              a newer rookery wrote it
@@ -373,6 +381,30 @@ class VectorWrong(SearchError):
     """A vector has another length than the index, or numbers that are not finite."""
 
 
+# ------------------------------------------------------------------ sandboxes
+
+
+class SandboxError(RookeryError):
+    """Code that is not trusted could not be run safely, so it was not run; ``rung`` names the sandbox. What a program itself does wrong is
+    no error but the ``fault`` of its outcome."""
+
+    def __init__(self, message: str, *, rung: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.rung = rung
+
+
+class SandboxMissing(SandboxError):
+    """No sandbox of the kind asked for can work on this machine; the hint says what to install."""
+
+
+class SandboxBroken(SandboxError):
+    """The isolation could not be set up, or did not hold; nothing more is run in it."""
+
+
+class ProgramInvalid(SandboxError):
+    """The program cannot be handed over: arguments that are no JSON, a path out of its folder, a package that is not installed."""
+
+
 # ------------------------------------------------------------------ calls
 
 
@@ -457,6 +489,29 @@ class SecretNeeded(RunError):
     def __init__(self, message: str, *, run: str = "", secrets: Sequence[str] = (), hint: str = "") -> None:
         super().__init__(message, run=run, hint=hint)
         self.secrets = tuple(secrets)
+
+
+# ------------------------------------------------------------------ planning
+
+
+class PlanningError(RookeryError):
+    """A search can't be, or could not be, carried out."""
+
+
+class SearchInvalid(PlanningError):
+    """A planner or a search was given options that make no sense: a width of 0, a depth below 1."""
+
+
+class StepWrong(PlanningError):
+    """A step of a search gave what it may not: a value that is no number, or not a finite one."""
+
+
+class SearchFailed(PlanningError):
+    """Nothing at all of a search could be carried out; ``kind`` is the class name of the first error."""
+
+    def __init__(self, message: str, *, kind: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
 
 
 # ------------------------------------------------------------------ the log

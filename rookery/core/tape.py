@@ -90,6 +90,11 @@ def is_live() -> bool:
     return _tape.get() is None and _live.get() is not None
 
 
+def current_live() -> Live | None:
+    """The run in which this code executes, if it does."""
+    return _live.get()
+
+
 def current_tape() -> Tape | None:
     """The tape that calls are recorded on while a graph is traced."""
     return _tape.get()

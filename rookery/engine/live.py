@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from rookery.core import event as ev
 from rookery.core.check import check
 from rookery.core.graph import Call, Const, Graph, Param, Ref, Source
-from rookery.core.label import NO_LABELS
+from rookery.core.label import NO_LABELS, Labels
 from rookery.core.limit import Ledger, Limit
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.schedule import adopt, offer
-from rookery.core.spend import NOTHING_SPENT, Confidence
+from rookery.core.spend import NOTHING_SPENT, Confidence, Spend
 from rookery.core.state import FAILED
 from rookery.core.types import name_of
 from rookery.core.value import codec, digest
@@ -66,6 +66,19 @@ class LiveScope:
         inside = [node for path, node in nodes.items() if path.startswith(call + "/")] if nodes[call].kind not in ("prompt", "tool") else []
         known = [node.confidence for node in [nodes[call], *inside] if node.confidence is not None]
         return sum(known[1:], known[0]) if known else None
+
+    def spend(self, call: str) -> Spend:
+        """What a call and all calls within it have used."""
+        calls = self.run.view.calls
+        spent = calls[call].spend if call in calls else NOTHING_SPENT
+        if self.run.state.nodes[call].kind not in ("prompt", "tool"):
+            spent = sum((known.spend for path, known in calls.items() if path.startswith(call + "/")), spent)
+        return spent
+
+    @property
+    def labels(self) -> Labels:
+        """The labels of all that this call read."""
+        return self.run.state.labels(self.run.state.nodes[self.path])
 
     def limit(self, limit: Limit) -> Ledger:
         """Put all calls made from here on under a limit of their own, within the run's; what an earlier process spent counts."""
