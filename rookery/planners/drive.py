@@ -19,7 +19,7 @@ from rookery.core.value import codec
 from rookery.core.view import TreeNode
 from rookery.engine.attempt import fault_of
 from rookery.engine.live import LiveScope
-from rookery.errors import OutsideRun, RookeryError, SearchFailed
+from rookery.errors import CallFailed, OutsideRun, SearchFailed
 from rookery.planners.planner import Check, Child, Result, Verdict, Work
 from rookery.planners.result import Answer, SearchResult, SearchTree
 from rookery.planners.search import Search
@@ -92,9 +92,9 @@ class Drive:
         work = Work(-1, "goal", (0,))
         try:
             check = await self._check(work, self.tree.state[0])
-        except RookeryError as error:
+        except Exception as error:  # as in ``_carry``
             check = None
-            self._failed(fault_of(error))
+            self._failed(_fault(error))
         self.tree.check[0] = check
         if check is not None and check.passed:
             self.tree.passed.append(0)
@@ -163,10 +163,8 @@ class Drive:
         async with self.gate:
             try:
                 return await self._done(work)
-            except RookeryError as error:
-                return Result(fault=fault_of(error))
-            except Exception as error:  # a function that was passed as it is, a goal or a key: its failure is the work's
-                return Result(fault=fault_of(error))
+            except Exception as error:  # also of a function that was passed as it is, a goal or a key: its failure is the work's
+                return Result(fault=_fault(error))
 
     async def _done(self, work: Work) -> Result:
         step = self.search.steps[work.step]
@@ -206,14 +204,14 @@ class Drive:
                 votes[place - 1] += 1.0
         return votes
 
-    async def _checked(self, work: Work, children: list[Child]) -> list[Child]:
+    async def _checked(self, work: Work, children: list[Child[Any]]) -> list[Child[Any]]:
         """The children with what the goal says of each, checked side by side."""
         goal = self.search.steps.get("goal")
         if goal is None:
             return children
         known, ids = self.tree.check, self.tree.ids
 
-        async def check(child: Child) -> Child:
+        async def check(child: Child[Any]) -> Child[Any]:
             node = ids.get(child.key)
             if node is not None and known[node] is not None:
                 return Child(child.state, child.prior, child.key, known[node], child.final)
@@ -275,6 +273,12 @@ class Drive:
         check = self.tree.check[node]
         verdict = self.search.verdict if check is not None and check.passed else Verdict.UNVERIFIED
         return Answer(self.tree.state[node], verdict, node, self.tree.value[node], votes, check.feedback if check is not None else "")
+
+
+def _fault(error: Exception) -> Fault:
+    """An error as the result has it: that of a call under the name of what went wrong in it."""
+    fault = fault_of(error)
+    return Fault(error.kind, fault.message, fault.hint) if isinstance(error, CallFailed) else fault
 
 
 def label_of(state: Any) -> str:

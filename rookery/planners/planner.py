@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from rookery.core.event import Fault
 from rookery.core.spend import NOTHING_SPENT, Confidence, Spend
 
 if TYPE_CHECKING:
     from rookery.planners.tree import Tree
+
+
+S = TypeVar("S")
 
 
 class Verdict(StrEnum):
@@ -42,10 +45,10 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
-    """What a proposal gives. Propose may give bare states; with a Child it says how much it thinks of each."""
+class Child(Generic[S]):
+    """What a proposal gives. Propose may give bare states; with a ``Child[State]`` it says how much it thinks of each."""
 
-    state: Any
+    state: S
     prior: float | None = None
     """The proposer's own confidence; larger is better."""
     key: str = ""
@@ -82,7 +85,7 @@ class Work:
 class Result:
     """What came back of a work. With a ``fault`` the rest is empty."""
 
-    children: Sequence[Child] = ()
+    children: Sequence[Child[Any]] = ()
     """Of ``propose``."""
     values: Sequence[float] = ()
     """Of ``evaluate``: one for each node of the work; finite; larger is better."""

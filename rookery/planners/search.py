@@ -6,7 +6,7 @@ A search is a program of a run: every step is a call in its log, so it stops, re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from rookery.core.function import Tool
 from rookery.core.graph import MISSING, Param
@@ -117,6 +117,8 @@ class Search(Tool[Any, Any]):
         found = step.returns if step is not None else Any
         element = element_type(found)
         found = strip(found if element is None else element)
+        if get_origin(found) is Child:
+            found = get_args(found)[0]
         return SearchResult[Any if found is Child or isinstance(found, str) else found]  # type: ignore[misc]
 
     def _faults(self, given: Mapping[str, Any]) -> list[GraphFault]:
@@ -134,7 +136,8 @@ class Search(Tool[Any, Any]):
         for step in self.steps.values():
             faults += step.faults(facts.gives)
         propose = self.steps.get("propose")
-        if not faults and propose is not None and self.state is not MISSING and not propose.takes(self.state):
+        is_read = propose is not None and not any(fault.path.startswith(("prompts.", "tools.")) for fault in faults)
+        if is_read and propose is not None and propose.first and self.state is not MISSING and not propose.takes(self.state):
             wanted = name_of(propose.params[propose.first])
             faults.append(GraphFault("search.state", f"it is {name_of(type(self.state))}, and propose takes {wanted}", kind="type"))
         return faults

@@ -17,6 +17,7 @@ from typing import Any
 from rookery.core.function import Prompt, Tool
 from rookery.core.graph import MISSING, Graph
 from rookery.core.shape import accepts
+from rookery.core.signature import read_signature
 from rookery.core.types import fits, name_of
 from rookery.core.value import codec, digest
 from rookery.errors import GraphFault, StepWrong
@@ -100,7 +101,10 @@ def as_function(given: Any, name: str) -> Function:
         return given
     if not callable(given):
         raise StepWrong(f"{name} is {given!r:.60}, not a prompt, tool, graph or function")
-    made: Tool[..., Any] = Tool(given, name=getattr(given, "__name__", name).replace("<lambda>", name))
+    params, returns, _ = read_signature(given, path=f"search.{name}")  # what is not annotated is of any type
+    if returns is MISSING:
+        returns = {"goal": bool | Check, "evaluate": float}.get(name, Any)
+    made: Tool[..., Any] = Tool(given, name=getattr(given, "__name__", name).replace("<lambda>", name), signature=(params, returns))
     return made if inspect.iscoroutinefunction(given) else made.using(inline=True)
 
 
@@ -234,13 +238,13 @@ def key_of(state: Any, key: Key | None) -> str:
     return found if type(found) is str else repr(found)
 
 
-def children_of(raw: Any, propose: Step | None, key: Key | None) -> list[Child]:
+def children_of(raw: Any, propose: Step | None, key: Key | None) -> list[Child[Any]]:
     """What a proposal gave, as children: a list of states or one state, each perhaps a Child with its prior.
 
     Without ``propose`` they came from a step that only gives answers.
     """
     many = raw if isinstance(raw, list) else [] if raw is None else [raw]
-    found: list[Child] = []
+    found: list[Child[Any]] = []
     for item in many[:MOST_CHILDREN]:
         child = item if isinstance(item, Child) else Child(item)
         found.append(Child(child.state, child.prior, key_of(child.state, key), None, propose is None or not propose.takes(child.state)))

@@ -60,7 +60,7 @@ class Tree:
     def __len__(self) -> int:
         return len(self.parent)
 
-    def add(self, parent: int, child: Child) -> tuple[int, bool]:
+    def add(self, parent: int, child: Child[Any]) -> tuple[int, bool]:
         """The node of a child and whether it is new; with ``merges`` a state that the tree has already gives the node it has."""
         if self.merges:
             known = self.ids.get(child.key)
