@@ -9,7 +9,7 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 LETTERS = "abcABC xyz()[]{}01289 _-,.+*/\n"
-WORDS = ("", "a", "ab", "abc", "aba", "hello world", "Hello World", "racecar", "()", "(()())", "1 2 3", "12", "-7", "3.5", "a,b,c", "AbC", "aAbB", "x_y", "  ")
+WORDS = ("", "a", "ab", "abc", "aba", "hello world", "Hello World", "racecar", "()", "(()())", "1 2 3", "12", "-7", "3.5", "a,b", "AbC", "x_y", "  ")
 
 
 def make_inputs(
@@ -30,7 +30,7 @@ def make_inputs(
         if examples and turn % 2:
             call = draw.near(examples[draw.random.randrange(len(examples))], params)
         else:
-            call = {name: draw.value(schema) for name, schema in params.items()}
+            call = {name: draw.value(schema) for name, schema in params.items() if "default" not in schema or draw.random.random() < 0.75}
             if turn % 3 == 0:
                 call = draw.related(call, params)
         _keep(made, call, params)
@@ -93,7 +93,8 @@ class _Draw:
 
     def spoilt(self, text: str) -> str:
         at = self.random.randint(0, len(text))
-        return self.random.choice((text[:at] + self.random.choice(LETTERS) + text[at:], text[:at] + text[at + 1 :], text * 2, text[::-1], text.swapcase()))
+        longer, shorter = text[:at] + self.random.choice(LETTERS) + text[at:], text[:at] + text[at + 1 :]
+        return self.random.choice((longer, shorter, text * 2, text[::-1], text.swapcase()))
 
     def array(self, schema: Schema, depth: int) -> list[Any]:
         if schema.get("prefixItems"):

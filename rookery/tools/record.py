@@ -122,10 +122,12 @@ class Alias:
     survivor: str
     arguments: Mapping[str, str]
     """From the dropped tool's parameters to the survivor's."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """What the dropped tool's parameters are when they are not given."""
 
     def translated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The same call as the survivor takes it; unknown names stay, so that they are refused there."""
-        return {self.arguments.get(name, name): value for name, value in arguments.items()}
+        return {self.arguments.get(name, name): value for name, value in {**self.defaults, **arguments}.items()}
 
 
 def sha256(data: str | bytes) -> str:

@@ -17,7 +17,9 @@ Verdict = Literal["copy", "twin", "constant", "alike", "other"]
 """``copy``: the same steps with other names or in another order. ``twin``: other steps, nothing tells them apart. Both may be merged.
 ``constant``: the same steps with another constant; never merged. ``alike``: nothing told them apart, but not enough was seen, or one
 has a constant that the other has not; kept and listed. ``other``: they differ."""
-SELF_AWARE = frozenset({"locals", "globals", "vars", "eval", "exec", "compile", "dir", "__name__", "__doc__", "__annotations__", "inspect", "__code__"})
+SELF_AWARE = frozenset({
+    "locals", "globals", "vars", "eval", "exec", "compile", "dir", "inspect", "__name__", "__doc__", "__annotations__", "__code__",
+})  # fmt: skip
 """With one of these in it a source may see its own names: nothing in it is renamed."""
 SMALL = frozenset({("int", "0"), ("int", "1"), ("int", "-1"), ("NoneType", "None"), ("bool", "True"), ("bool", "False"), ("str", "''")})
 """Constants that come and go with the way a thing is written (``sum(x)`` or ``total = 0 …``)."""
@@ -199,8 +201,9 @@ class _Clean(ast.NodeTransformer):
         return ast.Attribute(value, node.attr, ast.Load())
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
-        if isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant) and type(node.operand.value) in (int, float):
-            return ast.Constant(-node.operand.value)
+        value = node.operand.value if isinstance(node.operand, ast.Constant) else None
+        if isinstance(node.op, ast.USub) and isinstance(value, int | float) and not isinstance(value, bool):
+            return ast.Constant(-value)
         return self.generic_visit(node)
 
 

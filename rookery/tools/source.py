@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Optional, Union
 
 from rookery.core.function import Signature, Tool
 from rookery.core.graph import MISSING, Param
-from rookery.errors import ToolUnfit
+from rookery.core.label import NO_LABELS, Labels
+from rookery.core.types import schema, serialisable
+from rookery.core.value import codec
+from rookery.errors import NotSerialisable, ToolFailed, ToolUnfit
+from rookery.tools.bubblewrap import Bubblewrap
+from rookery.tools.sandbox import Sandbox, SandboxLimit
+from rookery.tools.trial import try_calls
 
 MAX_SOURCE_BYTES = 200_000
 _PLAIN: dict[str, Any] = {
@@ -168,8 +175,90 @@ def _tuple(parts: list[ast.expr]) -> Any:
     return list[kinds[0]] if kinds and all(kind == kinds[0] for kind in kinds) else list[Any]  # type: ignore[valid-type]
 
 
+def schemas_of(signature: Signature) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """JSON Schemas of parameters, with their defaults, and of the value. Raises ToolUnfit with all types that are no JSON data."""
+    params, returns = signature
+    found: dict[str, dict[str, Any]] = {}
+    faults: list[tuple[str, str]] = []
+    for name, param in params.items():
+        try:
+            found[name] = _schema(param.type)
+            if param.default is not MISSING:
+                found[name]["default"] = json.loads(codec(param.type).dump(param.default))
+        except NotSerialisable as error:
+            faults.append((name, error.reason))
+    try:
+        given = _schema(type(None) if returns is None else returns)
+    except NotSerialisable as error:
+        faults.append(("return", error.reason))
+    if faults:
+        raise ToolUnfit("this can't be a tool: its calls are made of JSON data", faults=faults)
+    return found, given
+
+
+def _schema(type_: Any) -> dict[str, Any]:
+    reason = serialisable(type_)
+    if reason:
+        raise NotSerialisable(reason)
+    return dict(schema(type_))
+
+
+def with_types(source: str, name: str, types: Mapping[str, str]) -> str:
+    """The source with other annotations: from parameter, or ``return``, to the type's text. Nothing else changes."""
+    function = function_in(parsed(source, name), name)
+    arguments = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    places: list[tuple[ast.expr, str]] = [(one.annotation, types[one.arg]) for one in arguments if one.annotation is not None and one.arg in types]
+    if function.returns is not None and "return" in types:
+        places.append((function.returns, types["return"]))
+    lines = source.encode().splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    data = source.encode()
+    for node, text in sorted(places, key=lambda place: -starts[place[0].lineno - 1] - place[0].col_offset):
+        start = starts[node.lineno - 1] + node.col_offset
+        end = starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
+        data = data[:start] + json.dumps(text).encode() + data[end:]  # as text: no name in it need be known when it runs
+    return data.decode()
+
+
+def shapes_of(source: str, name: str = "") -> dict[str, Any]:
+    """Which parameters want tuples or sets where JSON has lists only: from parameter to ``["set", None]``, ``["list", ["tuple", None]]`` …
+
+    Raises ToolUnfit.
+    """
+    function = function_in(parsed(source, name), name)
+    found = {}
+    for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs):
+        shape = _shape(argument.annotation) if argument.annotation is not None else None
+        if shape is not None:
+            found[argument.arg] = shape
+    return found
+
+
+_SHAPES = {"tuple": "tuple", "Tuple": "tuple", "set": "set", "Set": "set", "frozenset": "frozenset", "FrozenSet": "frozenset"}
+
+
+def _shape(node: ast.expr) -> Any:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        try:
+            return _shape(ast.parse(node.value, mode="eval").body)
+        except (SyntaxError, ValueError):
+            return None
+    if not isinstance(node, ast.Subscript):
+        kind = _SHAPES.get(_name(node))
+        return [kind, None] if kind else None
+    name = _name(node.value)
+    parts = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+    inner = _shape(parts[-1 if name in _DICTS else 0]) if parts else None
+    if name in _SHAPES:
+        return [_SHAPES[name], inner]
+    kind = "list" if name in _LISTS else "dict" if name in _DICTS else ""
+    return [kind, inner] if kind and inner is not None else None
+
+
 class SourceTool(Tool[..., Any]):
-    """A Tool whose body is source text run in a sandbox; made by ``from_source``."""
+    """A Tool whose body is source text; each call runs in a fresh sandbox. Made by ``from_source``."""
 
     source: str
 
@@ -177,5 +266,34 @@ class SourceTool(Tool[..., Any]):
         return self.source
 
 
-def keyword_names(params: Mapping[str, Param]) -> str:
-    return ", ".join(params) or "no parameters"
+def from_source(
+    source: str, *, name: str = "", sandbox: Sandbox | None = None, limit: SandboxLimit | None = None, labels: Labels = NO_LABELS,
+    effect: bool = False, pure: bool = False,
+) -> SourceTool:
+    """A Tool of source text that nobody has reason to trust: nothing of it runs outside of a sandbox, now or later.
+
+    Its signature is read from the text. ``sandbox`` is one of bubblewrap unless given; the caller closes it. A call raises
+    ToolFailed when the code fails or meets ``limit`` (CPU, wall time and the rest, for one call), and what the sandbox raises.
+    Raises ToolUnfit with all that is wrong.
+    """
+    found, doc, signature = signature_of_source(source, name)
+    shapes = shapes_of(source, found)
+    where = sandbox or Bubblewrap(ready=0)
+    limit = limit or SandboxLimit()
+
+    async def call(**arguments: Any) -> Any:
+        calls = [_plain(signature, arguments)]
+        answer = (await try_calls(where, source, found, calls, shapes=shapes, limit=limit, call_s=limit.wall_s))[0]
+        if not answer.ok:
+            raise ToolFailed(f"{found}: {answer.fault}: {answer.message}", tool=found, kind=answer.fault)
+        return answer.value
+
+    call.__qualname__ = call.__name__ = found
+    tool = SourceTool(call, name=found, doc=doc, signature=signature, labels=labels, effect=effect, pure=pure)
+    tool.source = source
+    return tool
+
+
+def _plain(signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as JSON data. Raises NotSerialisable."""
+    return {name: json.loads(codec(signature[0][name].type).dump(value)) for name, value in arguments.items()}

@@ -43,12 +43,12 @@ exec(compile((HERE / "{stem}.py").read_text("utf-8"), "{stem}.py", "exec"), SPAC
 
 @pytest.mark.parametrize("call", json.loads((HERE / "{stem}.json").read_text("utf-8")))
 def test_{plain}(call):
-    value = SPACE["{name}"](**call["arguments"])
+    value = json.loads(json.dumps(SPACE["{name}"](**call["arguments"])))
     if "check" in call:
         exec(call["check"], checker := {{}})
         assert checker["check"](value, **call["arguments"]) is True
     else:
-        assert json.loads(json.dumps(value)) == pytest.approx(call["value"]) if isinstance(value, float) else json.loads(json.dumps(value)) == call["value"]
+        assert value == (pytest.approx(call["value"]) if isinstance(value, float) else call["value"])
 '''
 
 
@@ -138,10 +138,10 @@ def _read_file(file: Path, name: str, digest: str) -> str:
 
 def _read_alias(path: Path, name: str, entry: Any, tools: Mapping[str, Any]) -> Alias:
     try:
-        survivor, arguments = str(entry["survivor"]), {str(key): str(value) for key, value in entry["arguments"].items()}
-        if survivor not in tools or entry["hash"] != sha256(json.dumps([name, survivor, sorted(arguments.items())])):
+        alias = Alias(name, str(entry["survivor"]), {str(key): str(value) for key, value in entry["arguments"].items()}, dict(entry["defaults"]))
+        if alias.survivor not in tools or entry["hash"] != _hash_of_alias(alias):
             raise ValueError("the entry was changed after it was written")
-        return Alias(name, survivor, arguments)
+        return alias
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LibraryDamaged(f"{MANIFEST}: the alias {name!r:.80} is not as it was written: {error}", tool=name, path=str(path / MANIFEST)) from error
 
@@ -257,15 +257,17 @@ def _plain_record(record: ToolRecord) -> dict[str, Any]:
         "name": record.name, "version": record.version, "number": record.number, "state": record.state, "why": record.why, "doc": record.doc,
         "params": {name: dict(schema) for name, schema in record.params.items()}, "returns": dict(record.returns), "origin": record.origin,
         "question": record.question, "labels": sorted(record.labels), "effect": record.effect,
-        "use": {"calls": use.calls, "successes": use.successes, "recent": use.recent, "with_it": list(use.with_it), "without_it": list(use.without_it)},
+        "use": {
+            "calls": use.calls, "successes": use.successes, "recent": use.recent, "with_it": list(use.with_it),
+            "without_it": list(use.without_it),
+        },
     }  # fmt: skip
 
 
 def _plain_aliases(aliases: Mapping[str, Alias]) -> dict[str, Any]:
     return {
         name: {
-            "survivor": alias.survivor, "arguments": dict(alias.arguments),
-            "hash": sha256(json.dumps([name, alias.survivor, sorted(alias.arguments.items())])),
+            "survivor": alias.survivor, "arguments": dict(alias.arguments), "defaults": dict(alias.defaults), "hash": _hash_of_alias(alias),
         }
         for name, alias in aliases.items()
     }  # fmt: skip
@@ -273,3 +275,7 @@ def _plain_aliases(aliases: Mapping[str, Alias]) -> dict[str, Any]:
 
 def _hash_of(record: Mapping[str, Any], files: Mapping[str, str]) -> str:
     return sha256(json.dumps([record, files], sort_keys=True))
+
+
+def _hash_of_alias(alias: Alias) -> str:
+    return sha256(json.dumps([alias.name, alias.survivor, dict(alias.arguments), dict(alias.defaults)], sort_keys=True))

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rookery.tools.record import Example
+from rookery.tools.sandbox import Program, Sandbox, SandboxLimit, poison
 
 CALL_S = 2.0
 """Seconds that one call of a trial may take."""
+TRIAL = SandboxLimit(cpu_s=20.0, wall_s=30.0, output_bytes=4_000_000)
+"""What all calls of one trial may use together."""
+MAX_RUNS = 24
+"""So many sandboxes at most are spent on a trial that ends in the middle, to find the calls that end it."""
 
 DRIVER = '''
 import json as _json, signal as _signal
@@ -48,8 +53,12 @@ def _shaped(value, shape):
 def drive(source, name, calls, each_s, shapes, first):
     code = compile(source, "<tool>", "exec")
     answers = []
+    late = 0
     _signal.signal(_signal.SIGALRM, _late)
     for call in calls:
+        if late == 3:
+            answers.append(["timeout", "three calls before it took too long"])
+            continue
         try:
             call = {key: _shaped(value, shapes.get(key)) for key, value in call.items()}
             try:
@@ -62,6 +71,7 @@ def drive(source, name, calls, each_s, shapes, first):
                 _signal.setitimer(_signal.ITIMER_REAL, 0)
             answers.append(["", text])
         except _Late:
+            late += 1
             answers.append(["timeout", "it took longer than " + str(each_s) + " s"])
         except MemoryError:
             answers.append(["memory", "it wanted too much memory"])
@@ -114,3 +124,134 @@ def agrees(value: Any, wanted: Any) -> bool:
     if isinstance(value, dict) and isinstance(wanted, Mapping):
         return value.keys() == wanted.keys() and all(agrees(item, wanted[key]) for key, item in value.items())
     return type(value) is type(wanted) and bool(value == wanted)
+
+
+# ------------------------------------------------------------------ calls
+
+
+async def try_calls(
+    sandbox: Sandbox, source: str, name: str, calls: Sequence[Mapping[str, Any]], *, shapes: Mapping[str, Any] | None = None,
+    limit: SandboxLimit | None = None, call_s: float = CALL_S, first: str = "",
+) -> list[Answer]:
+    """What ``name`` of the source gives for each of the calls (arguments by name), all in one sandbox where that holds.
+
+    Each call starts from the source anew. One that ends the whole sandbox is found by halves and is told as its own fault.
+    ``shapes`` says which arguments become tuples or sets; ``first`` names the argument that is given by position. Raises what
+    the sandbox raises.
+    """
+    trial = _Trial(sandbox, source, name, shapes or {}, limit or TRIAL, call_s, first)
+    sound = [index for index, call in enumerate(calls) if not poison(dict(call))]
+    found = dict(zip(sound, await trial.answers([calls[index] for index in sound]), strict=True))
+    return [found.get(index, Answer(fault="refused", message="the arguments are no JSON data")) for index in range(len(calls))]
+
+
+class _Trial:
+    """One source under trial."""
+
+    def __init__(
+        self, sandbox: Sandbox, source: str, name: str, shapes: Mapping[str, Any], limit: SandboxLimit, call_s: float, first: str
+    ) -> None:
+        self.sandbox, self.source, self.name, self.shapes, self.limit, self.call_s, self.first = sandbox, source, name, shapes, limit, call_s, first
+        self.runs = 0
+
+    async def answers(self, calls: Sequence[Mapping[str, Any]]) -> list[Answer]:
+        if not calls:
+            return []
+        if self.runs >= MAX_RUNS:
+            return [Answer(fault="timeout", message="too many of its calls ended the sandbox")] * len(calls)
+        self.runs += 1
+        outcome = await self.sandbox.run(self._program(calls), limit=self.limit)
+        fault = outcome.fault
+        if fault is None:
+            return [_read(item) for item in outcome.value] if _is_answers(outcome.value, len(calls)) else [_FORGED] * len(calls)
+        if len(calls) == 1 or (fault.kind == "exception" and fault.type == "SyntaxError"):
+            return [Answer(fault=fault.type if fault.kind == "exception" else fault.kind, message=fault.message[:200])] * len(calls)
+        half = len(calls) // 2
+        return [*await self.answers(calls[:half]), *await self.answers(calls[half:])]
+
+    def _program(self, calls: Sequence[Mapping[str, Any]]) -> Program:
+        given = {"source": self.source, "name": self.name, "calls": list(calls), "each_s": self.call_s, "shapes": self.shapes, "first": self.first}
+        return Program(source=DRIVER, entry="drive", kwargs=given)
+
+
+_FORGED = Answer(fault="refused", message="the value is not what a trial gives: the source has meddled with it")
+
+
+def _is_answers(value: Any, count: int) -> bool:
+    return (
+        isinstance(value, list) and len(value) == count
+        and all(isinstance(item, list) and len(item) == 2 and all(isinstance(text, str) for text in item) for item in value)
+    )  # fmt: skip
+
+
+def _read(item: Sequence[str]) -> Answer:
+    fault, text = item
+    if fault:
+        return Answer(fault=fault[:80], message=text[:200])
+    try:
+        return Answer(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        return Answer(fault="value", message=str(error)[:200])
+
+
+# ------------------------------------------------------------------ proofs
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What came of a tool's stored calls."""
+
+    faults: Mapping[int, str]
+    """Why a call failed, by its number."""
+    passed_seen: int = 0
+    passed_held_back: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether there were calls, and all of them gave what they must."""
+        return not self.faults and bool(self.passed_seen or self.passed_held_back)
+
+    @property
+    def why(self) -> str:
+        """The first fault, in a sentence."""
+        return next(iter(self.faults.values()), "" if self.ok else "it has no stored call")
+
+
+async def prove(
+    sandbox: Sandbox, source: str, name: str, examples: Sequence[Example], *, shapes: Mapping[str, Any] | None = None, call_s: float = CALL_S
+) -> Proof:
+    """Make a tool's stored calls, twice and the second time backwards, so that one which answers by luck or by counting is found.
+
+    Nothing that is expected is known inside: values are compared out here, and checks run in a sandbox of their own. Raises what
+    the sandbox raises.
+    """
+    calls = [dict(example.arguments) for example in examples]
+    answers = await try_calls(sandbox, source, name, calls, shapes=shapes, call_s=call_s)
+    again = [*reversed(await try_calls(sandbox, source, name, calls[::-1], shapes=shapes, call_s=call_s))]
+    faults: dict[int, str] = {}
+    for number, (example, one, other) in enumerate(zip(examples, answers, again, strict=True)):
+        if not one.ok:
+            faults[number] = f"call {number + 1} failed: {one.fault}: {one.message}"
+        elif one.key != other.key:
+            faults[number] = f"call {number + 1} gives another value the second time"
+        elif not example.check and not agrees(one.value, example.value):
+            faults[number] = f"call {number + 1} gives {json.dumps(one.value)[:80]}, not {json.dumps(example.value)[:80]}"
+    faults |= await _unchecked(sandbox, examples, answers, faults)
+    passed = [example for number, example in enumerate(examples) if number not in faults]
+    return Proof(dict(sorted(faults.items())), sum(example.seen for example in passed), sum(not example.seen for example in passed))
+
+
+async def _unchecked(sandbox: Sandbox, examples: Sequence[Example], answers: Sequence[Answer], failed: Mapping[int, str]) -> dict[int, str]:
+    """The calls whose check does not give True, each check in a sandbox that the tool's code is not in."""
+    faults: dict[int, str] = {}
+    for check in dict.fromkeys(example.check for example in examples if example.check):
+        numbers = [number for number, example in enumerate(examples) if example.check == check and number not in failed]
+        calls = [{_VALUE: answers[number].value, **examples[number].arguments} for number in numbers]
+        for number, answer in zip(numbers, await try_calls(sandbox, check, "check", calls, first=_VALUE), strict=True):
+            if answer.value is not True:
+                said = answer.fault or json.dumps(answer.value)[:40]
+                faults[number] = f"call {number + 1}: the check of {json.dumps(answers[number].value)[:80]} gives {said}"
+    return faults
+
+
+_VALUE = "the value"

@@ -1,0 +1,412 @@
+"""The tool library: what it keeps of each tool, how tools get in, are proven, found, counted and dropped, and where it lies on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import functools
+import inspect
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rookery.core.function import Tool
+from rookery.errors import LibraryDamaged, ToolError, ToolUnbound, ToolUnfit, ToolUnknown
+from rookery.tools import store
+from rookery.tools.bubblewrap import Bubblewrap
+from rookery.tools.dedupe import Duplicates, find_duplicates
+from rookery.tools.describe import Subject, check_examples, describe
+from rookery.tools.record import Alias, Example, ToolRecord, Use
+from rookery.tools.sandbox import Sandbox
+from rookery.tools.source import from_source, shapes_of, signature_of_source
+from rookery.tools.trial import Proof, prove
+
+HELD_BACK = 2
+"""So many calls that its author had not seen must come out right before a tool is trusted."""
+AT_A_TIME = 2
+"""Tools that are being proven at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of the tools of another library."""
+
+    added: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    """Those that are here already, the same in all."""
+    refused: Mapping[str, ToolError] | None = None
+    """Those whose name is another tool's here, and those whose files were damaged."""
+
+
+class ToolLibrary:
+    """Tools, and what is known of them. In memory until ``save``; ``await ToolLibrary.open(path)`` reads one from disk.
+
+    Functions and Tools that are added run in this process, as they are. What comes as source, or from disk, runs in ``sandbox``:
+    one of bubblewrap unless given, made at the first need.
+    """
+
+    def __init__(self, *tools: Subject, path: str | os.PathLike[str] | None = None, sandbox: Sandbox | None = None) -> None:
+        self.path = Path(path) if path is not None else None
+        self._own: Sandbox | None = None
+        self._given = sandbox
+        self._records: dict[str, ToolRecord] = {}
+        self._bound: dict[str, Tool[..., Any]] = {}
+        self._aliases: dict[str, Alias] = {}
+        self.damaged: dict[str, LibraryDamaged] = {}
+        """Tools of the library on disk that could not be loaded, and why; the files are left as they are."""
+        self._shelf = store.Shelf()
+        self._index: Any = None
+        self._numbers = 0
+        for each in tools:
+            self.add(each)
+
+    @classmethod
+    async def open(cls, path: str | os.PathLike[str], *, sandbox: Sandbox | None = None, verify: bool = True) -> ToolLibrary:
+        """The library in a folder; a new one where there is none.
+
+        Every admitted tool is proven again in the sandbox: one that fails is a candidate from then on, with the reason in its
+        record. ``verify=False`` is for looking only. Raises LibraryDamaged when the manifest can't be read, LibraryTooNew, and
+        what the sandbox raises; a single damaged tool is left out and told in ``damaged``.
+        """
+        self = cls(path=path, sandbox=sandbox)
+        assert self.path is not None
+        shelf = await asyncio.to_thread(store.read, self.path)
+        self._shelf, self._records, self._aliases = shelf, dict(shelf.tools), dict(shelf.aliases)
+        self.damaged = dict(shelf.damaged)
+        self._numbers = max((record.number for record in self._records.values()), default=0)
+        if verify:
+            await self.verify(*[name for name, record in self._records.items() if record.source and record.state in ("verified", "trusted")])
+        return self
+
+    # ---------------------------------------------------------------- looking
+
+    def __iter__(self) -> Iterator[ToolRecord]:
+        """The records of all tools that are not retired, in the order of admission."""
+        return iter(sorted((record for record in self._records.values() if record.state != "retired"), key=lambda record: record.number))
+
+    def __len__(self) -> int:
+        return sum(record.state != "retired" for record in self._records.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._aliases or (name in self._records and self._records[name].state != "retired")
+
+    def show(self, name: str) -> ToolRecord:
+        """The record of a tool, also of a retired one. Raises ToolUnknown, LibraryDamaged for one that could not be loaded."""
+        if name in self._records:
+            return self._records[name]
+        if name in self.damaged:
+            raise self.damaged[name]
+        near = difflib.get_close_matches(name, self._records, n=3, cutoff=0.5)
+        hint = f"there is {', '.join(near)}" if near else "`search` finds tools by what they do"
+        raise ToolUnknown(f"there is no tool {name!r:.80}", tool=name[:80], hint=hint)
+
+    async def search(self, text: str, *, k: int = 5) -> list[Any]:
+        """The ``k`` tools that fit a task best, by all that is known of them; retired and failing ones are not found."""
+        return await asyncio.to_thread(self._indexed().search, text, k)
+
+    def _indexed(self) -> Any:
+        if self._index is None:
+            from rookery.tools.find import ToolIndex
+
+            self._index = ToolIndex()
+            for record in self:
+                if record.is_offered:
+                    self._index.add(_document(record))
+        return self._index
+
+    def tool(self, name: str) -> Tool[..., Any]:
+        """The tool itself; its calls are counted here. The name of one that was merged gives calls of the survivor.
+
+        Raises ToolUnknown, also for one that is retired; ToolUnbound when its function or server has to be given again (``add``).
+        """
+        if name in self._aliases:
+            return self._counted(self._adapted(self._aliases[name]), self._aliases[name].survivor)
+        record = self.show(name)
+        if record.state == "retired":
+            raise ToolUnknown(f"{name} is retired: {record.why}", tool=name, hint="its source is in `show(name).source`")
+        bound = self._bound.get(name)
+        if bound is None:
+            if not record.source:
+                raise ToolUnbound(f"{name} comes from {record.origin or 'elsewhere'}, which is not here", tool=name, hint="add it again")
+            bound = self._bound[name] = self._from_source(record)
+        return self._counted(bound, name)
+
+    def _from_source(self, record: ToolRecord) -> Tool[..., Any]:
+        return from_source(record.source, name=record.name, sandbox=_Late(self), labels=record.labels, effect=record.effect)
+
+    def _adapted(self, alias: Alias) -> Tool[..., Any]:
+        survivor, dropped = self.tool(alias.survivor), self._records[alias.name]
+
+        async def call(**arguments: Any) -> Any:
+            value = survivor.function(**alias.translated(arguments))
+            return await value if inspect.isawaitable(value) else value
+
+        _, doc, signature = signature_of_source(dropped.source, dropped.name)
+        return Tool(call, name=alias.name, doc=doc, signature=signature, effect=survivor.effect, labels=survivor.labels)
+
+    def _counted(self, tool: Tool[..., Any], name: str) -> Tool[..., Any]:
+        function, other = tool.function, copy(tool)
+
+        @functools.wraps(function)
+        async def waited(*args: Any, **kwargs: Any) -> Any:
+            with _counting(self, name):
+                return await function(*args, **kwargs)
+
+        @functools.wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            with _counting(self, name):
+                return function(*args, **kwargs)
+
+        other.function = waited if tool.is_async else called
+        return other
+
+    # ---------------------------------------------------------------- changing
+
+    def add(
+        self, subject: Subject, *, name: str = "", examples: Iterable[Example] = (), origin: str = "", question: str = "",
+        labels: Iterable[str] = (), replace: bool = False,
+    ) -> ToolRecord:
+        """Take a tool in, as a candidate; ``verify`` tries it. Nothing of it runs now, and nothing is written before ``save``.
+
+        :param subject: a typed function or a Tool, which run in this process; or Python source, which never does.
+        :param examples: calls that prove it; those with ``seen=False`` also make it trusted.
+        :param replace: make it the next version of the tool of this name.
+        :raises ToolUnfit: it can't be a tool: a parameter without annotation, a type that is no JSON data, a broken source, a name
+            that another tool has; all reasons at once. The same tool twice is no fault.
+        """
+        made, bound = describe(subject, name)
+        record = _with(made, examples=tuple(examples), origin=origin or made.origin, question=question, labels=made.labels | frozenset(labels))
+        check_examples(record)
+        before = self._records.get(record.name)
+        if before is not None and before.state != "retired":
+            if before.hash == record.hash or (before.source == record.source and before.params == record.params and not record.examples):
+                self._bind(before.name, bound)
+                return before
+            if not replace:
+                hint = "give it another name=, or replace=True to make it the next version"
+                raise ToolUnfit(f"the library has another tool named {record.name}", tool=record.name, faults=[("name", "it is taken")], hint=hint)
+        elif record.name in self.damaged and not replace:
+            raise ToolUnfit(f"the library has a damaged tool named {record.name}", tool=record.name, hint="replace=True puts this one in its place")
+        self._numbers += 0 if before else 1
+        version = before.version + 1 if before else self._next_version(record.name)
+        self._put(_with(record, version=version, number=before.number if before else self._numbers))
+        self._aliases.pop(record.name, None)
+        self._bind(record.name, bound)
+        return self._records[record.name]
+
+    def _next_version(self, name: str) -> int:
+        """The first that no file on disk has: a damaged tool's files are left to be looked at."""
+        entry = self._shelf.kept.get(name)
+        try:
+            return int(entry["record"]["version"]) + 1 if entry else 1
+        except (KeyError, TypeError, ValueError):
+            return 1000
+
+    def _bind(self, name: str, bound: Tool[..., Any] | None) -> None:
+        if bound is not None:
+            self._bound[name] = bound
+        elif name in self._bound:
+            del self._bound[name]
+
+    def _put(self, record: ToolRecord) -> None:
+        self._records[record.name] = record
+        self.damaged.pop(record.name, None)
+        if self._index is not None:
+            self._index.remove(record.name)
+            if record.is_offered:
+                self._index.add(_document(record))
+
+    def retire(self, name: str, *, why: str = "") -> ToolRecord:
+        """Take a tool out of use; its record and source stay. Raises ToolUnknown."""
+        record = self.show(name)
+        self._put(_with(record, state="retired", why=why or "retired by its keeper"))
+        return self._records[name]
+
+    def note_call(self, name: str, *, ok: bool) -> None:
+        """Count a call. A tool whose last calls fail clearly more often than a tool may is a candidate again, and no longer found."""
+        record = self.show(self._aliases[name].survivor if name in self._aliases else name)
+        use = record.use.after_call(ok)
+        noted = _with(record, use=use)
+        if use.has_drifted and record.state != "retired" and not (record.state == "candidate" and record.why):
+            noted = _with(noted, state="candidate", why=f"{use.recent.count('-')} of its last {len(use.recent)} calls failed")
+            self._put(noted)
+        else:
+            self._records[record.name] = noted
+
+    def note_task(self, question: str, *, offered: Iterable[str], used: Iterable[str], solved: bool) -> None:
+        """Count a task: which tools were offered for it, which were used, and whether it was solved. Searches learn from solved ones."""
+        names = {self._aliases[name].survivor if name in self._aliases else name for name in used}
+        for name in dict.fromkeys([*offered, *names]):
+            record = self._records.get(name)
+            if record is None:
+                continue
+            self._records[name] = _with(record, use=record.use.after_task(used=name in names, solved=solved))
+            if solved and name in names and self._index is not None and record.is_offered:
+                self._index.note_use(question, name)
+
+    # ---------------------------------------------------------------- proving
+
+    async def verify(self, *names: str) -> dict[str, Proof]:
+        """Make the stored calls of tools (of all, if none is named) in the sandbox, and set their states by what comes of it.
+
+        ``trusted`` takes HELD_BACK calls that its author had not seen, ``verified`` any that are right; with a wrong one it is a
+        candidate that is not found. Tools that have no calls, or no source that runs by itself, stay as they are and are left out.
+        Raises ToolUnknown, and what the sandbox raises.
+        """
+        records = [self.show(name) for name in names] if names else list(self)
+        places = asyncio.Semaphore(AT_A_TIME)
+        found: dict[str, Proof] = {}
+
+        async def one(record: ToolRecord) -> None:
+            async with places:
+                shapes = shapes_of(record.source, record.name)
+                found[record.name] = await prove(self.sandbox, record.source, record.name, record.examples, shapes=shapes)
+
+        async with asyncio.TaskGroup() as group:
+            for record in records:
+                if record.source and record.examples and record.state != "retired":
+                    group.create_task(one(record))
+        for name, proof in found.items():
+            self._judge(name, proof)
+        return {name: found[name] for name in sorted(found)}
+
+    def _judge(self, name: str, proof: Proof) -> None:
+        record = self._records[name]
+        if not proof.ok:
+            self._put(_with(record, state="candidate", why=proof.why))
+            return
+        state, missing = ("trusted", "") if proof.passed_held_back >= HELD_BACK else ("verified", "")
+        self._put(_with(record, state=state, why=missing))
+
+    async def merge_duplicates(self, *new: str, seed: int = 0) -> Duplicates:
+        """Find tools that are the same function and keep one of each; ``new`` names those to compare with all others.
+
+        The names of dropped tools go on working, as calls of their survivors. Raises what the sandbox raises.
+        """
+        found = await find_duplicates(list(self), self.sandbox, new=frozenset(new) or None, seed=seed)
+        for merge in found.merges:
+            self._put(merge.survivor)
+            self._bound.pop(merge.survivor.name, None)
+            self._put(_with(self._records[merge.dropped.name], state="retired", why=f"merged into {merge.survivor.name}: a {merge.verdict}"))
+            self._aliases[merge.dropped.name] = merge.alias
+            for name, alias in self._aliases.items():
+                if alias.survivor == merge.dropped.name:
+                    self._aliases[name] = _through(alias, merge.alias)
+        return found
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Where sources run. Raises SandboxMissing where there is none on this machine."""
+        if self._given is not None:
+            return self._given
+        if self._own is None:
+            self._own = Bubblewrap()
+        return self._own
+
+    async def aclose(self) -> None:
+        """Close the sandbox that the library made for itself; it makes another one when it needs it."""
+        own, self._own = self._own, None
+        if own is not None:
+            await own.aclose()
+
+    async def __aenter__(self) -> ToolLibrary:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    # ---------------------------------------------------------------- on disk
+
+    async def save(self) -> None:
+        """Write what has changed to the library's folder: all of it, or nothing.
+
+        Raises ToolError when it has no folder, LibraryFull, LibraryBusy when another process has changed it meanwhile.
+        """
+        if self.path is None:
+            raise ToolError("this library has no folder", hint="`await library.export_to(path)`, or open one with ToolLibrary.open(path)")
+        self._shelf = await asyncio.to_thread(self._write, self.path, self._shelf)
+
+    def _write(self, path: Path, shelf: store.Shelf) -> store.Shelf:
+        kept = {name: entry for name, entry in shelf.kept.items() if name not in self._records}
+        wanted = store.Shelf(dict(self._records), dict(self._aliases), self.damaged, kept, shelf.hash)
+        return store.write(path, wanted, saved=shelf.tools)
+
+    async def export_to(self, path: str | os.PathLike[str]) -> None:
+        """Write the whole library to another folder, which must be new or empty. Raises ToolError, LibraryFull."""
+        target = Path(path)
+        if await asyncio.to_thread(lambda: target.exists() and any(target.iterdir())):
+            raise ToolError(f"{target.name} is not empty", hint="give a new folder; `import_from` joins libraries")
+        await asyncio.to_thread(self._write, target, store.Shelf())
+
+    async def import_from(self, path: str | os.PathLike[str], *, verify: bool = True) -> Imported:
+        """Take in the tools of another library, as candidates labelled ``imported``, and prove them here.
+
+        Raises LibraryDamaged when its manifest can't be read, LibraryTooNew, and what the sandbox raises.
+        """
+        shelf = await asyncio.to_thread(store.read, Path(path))
+        added: list[str] = []
+        known: list[str] = []
+        refused: dict[str, ToolError] = dict(shelf.damaged)
+        for name, record in sorted(shelf.tools.items(), key=lambda item: item[1].number):
+            here = self._records.get(name)
+            if record.state == "retired":
+                continue
+            if here is not None and here.hash == record.hash:
+                known.append(name)
+            elif name in self or name in self.damaged:
+                refused[name] = ToolUnfit(f"the library has another tool named {name}", tool=name, hint="rename one of the two")
+            else:
+                self._numbers += 1
+                new = _with(record, state="candidate", why="", use=Use(), number=self._numbers, labels=record.labels | {"imported"})
+                self._put(_with(new, version=here.version + 1 if here else 1))
+                added.append(name)
+        if verify:
+            await self.verify(*added) if added else None
+        return Imported(tuple(added), tuple(known), refused)
+
+
+_with = replace
+"""``dataclasses.replace``, where a parameter has that name."""
+
+
+class _Late:
+    """The library's sandbox, made when a tool first runs in it."""
+
+    def __init__(self, library: ToolLibrary) -> None:
+        self._library = library
+
+    @property
+    def facts(self) -> Any:
+        return self._library.sandbox.facts
+
+    async def run(self, program: Any, **options: Any) -> Any:
+        return await self._library.sandbox.run(program, **options)
+
+    async def aclose(self) -> None:
+        """The library closes it."""
+
+
+class _counting:
+    def __init__(self, library: ToolLibrary, name: str) -> None:
+        self.library, self.name = library, name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None or issubclass(kind, Exception):  # a cancelled call says nothing of the tool
+            self.library.note_call(self.name, ok=kind is None)
+
+
+def _through(alias: Alias, next_: Alias) -> Alias:
+    """An alias of a tool that was dropped itself."""
+    arguments = {old: next_.arguments.get(new, new) for old, new in alias.arguments.items()}
+    inner = {name: value for name, value in next_.defaults.items() if name not in alias.arguments.values()}
+    return Alias(alias.name, next_.survivor, arguments, {**alias.defaults, **inner})
+
+
+def _document(record: ToolRecord) -> Any:
+    raise NotImplementedError
