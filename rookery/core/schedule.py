@@ -144,8 +144,6 @@ def _call_finished(state: State, event: ev.CallFinished) -> None:
     if node.done or (state.epoch and _is_stale(state, node)):
         return
     held = event.held
-    if event.confidence is not None:
-        node.confidence = event.confidence
     settle(state, node, event.value, MISSING if held is None else held, event.labels)
 
 

@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from rookery.core.event import Confidence, Event, Fault
+from rookery.core.event import Event, Fault
 from rookery.core.graph import MISSING, Call, Graph, Ref
 from rookery.core.label import NO_LABELS, SECRET, Labels
 from rookery.core.plan import Planned
@@ -58,8 +58,6 @@ class Node(Slot):
     """For derived variables: calls that it waits for and does not read (effects)."""
     fault: Fault | None = None
     """Why it failed."""
-    confidence: Confidence | None = None
-    """How sure the model was of its value, where that was asked for."""
     absorbed: bool = False
     """It failed, and the map it belongs to went on without it."""
     dead: bool = False

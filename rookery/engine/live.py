@@ -37,6 +37,9 @@ class LiveScope:
         self.path = path
         self.waiting = 0
         self._told: int | None = None
+        self._seen = 0
+        self._spends: dict[str, Spend] = {}
+        self._sure: dict[str, Confidence] = {}
         self._known: dict[str, list[str]] | None = None
 
     # ---------------------------------------------------------------- what a search needs besides
@@ -62,18 +65,31 @@ class LiveScope:
 
     def confidence(self, call: str) -> Confidence | None:
         """How sure models were of a call's value, over all prompts within it; None where no log-probabilities were asked for."""
-        nodes = self.run.state.nodes
-        inside = [node for path, node in nodes.items() if path.startswith(call + "/")] if nodes[call].kind not in ("prompt", "tool") else []
-        known = [node.confidence for node in [nodes[call], *inside] if node.confidence is not None]
-        return sum(known[1:], known[0]) if known else None
+        return self._booked()[1].get(call)
 
     def spend(self, call: str) -> Spend:
         """What a call and all calls within it have used."""
-        calls = self.run.view.calls
-        spent = calls[call].spend if call in calls else NOTHING_SPENT
-        if self.run.state.nodes[call].kind not in ("prompt", "tool"):
-            spent = sum((known.spend for path, known in calls.items() if path.startswith(call + "/")), spent)
-        return spent
+        return self._booked()[0].get(call, NOTHING_SPENT)
+
+    def _booked(self) -> tuple[dict[str, Spend], dict[str, Confidence]]:
+        """By call of this scope, what it and all within it used and how sure models were; each event is looked at once."""
+        history, prefix = self.run.history, self.path + "/"
+        while self._seen < len(history):
+            event = history[self._seen]
+            self._seen += 1
+            spend: Spend | None = getattr(event, "spend", None)
+            confidence: Confidence | None = getattr(event, "confidence", None)
+            if (spend is None or spend is NOTHING_SPENT) and confidence is None:
+                continue
+            path: str = event.call  # type: ignore[attr-defined]
+            if not path.startswith(prefix):
+                continue
+            call = prefix + path[len(prefix) :].partition("/")[0].partition("[")[0].partition("#")[0]
+            if spend is not None:
+                self._spends[call] = self._spends.get(call, NOTHING_SPENT) + spend
+            if confidence is not None:
+                self._sure[call] = self._sure[call] + confidence if call in self._sure else confidence
+        return self._spends, self._sure
 
     @property
     def labels(self) -> Labels:
@@ -82,11 +98,7 @@ class LiveScope:
 
     def limit(self, limit: Limit) -> Ledger:
         """Put all calls made from here on under a limit of their own, within the run's; what an earlier process spent counts."""
-        spent = NOTHING_SPENT
-        for call in self.run.view.calls.values():
-            if call.call.startswith(self.path + "/"):
-                spent = spent + call.spend
-        return self.run.supply.scope(self.path, limit, spent)
+        return self.run.supply.scope(self.path, limit, sum(self._booked()[0].values(), NOTHING_SPENT))
 
     @property
     def executed_s(self) -> float:

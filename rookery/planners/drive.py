@@ -181,7 +181,7 @@ class Drive:
     async def _call(self, work: Work, sample: int) -> tuple[str, Any]:
         """Carry out a work's step once, as a call of the run."""
         step = self.search.steps[work.step]
-        policy = self.search.policy_of(sample, work.temperature, logprobs=self.planner.facts.logprobs)
+        policy = self.search.policy_of(sample, work.temperature, logprobs=self.planner.facts.logprobs or step.weighs)
         return await self._made(work, work.step, step.arguments(self.tree, work.nodes, work.given), policy)
 
     async def _made(self, work: Work, name: str, args: dict[str, Any], policy: Policy) -> tuple[str, Any]:
@@ -196,7 +196,7 @@ class Drive:
         first = work.sample * step.samples
         made = await asyncio.gather(*(self._call(work, first + number) for number in range(step.samples)))
         if not step.together:
-            return [sum(step.number(raw) for _, raw in made)]
+            return [sum(step.number(raw, self.live.confidence(path) if step.weighs else None) for path, raw in made)]
         votes = [0.0] * len(work.nodes)
         for _, raw in made:
             place = int(step.number(raw))

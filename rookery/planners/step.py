@@ -11,13 +11,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
+from math import exp, isfinite
 from typing import Any
 
 from rookery.core.function import Prompt, Tool
 from rookery.core.graph import MISSING, Graph
 from rookery.core.shape import accepts
 from rookery.core.signature import read_signature
+from rookery.core.spend import Confidence
 from rookery.core.types import fits, name_of
 from rookery.core.value import codec, digest
 from rookery.errors import GraphFault, StepWrong
@@ -39,6 +40,7 @@ class Evaluation:
     samples: int = 1
     scale: Mapping[str, float] = field(default_factory=dict)
     together: bool = False
+    weighs: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,17 @@ class Goal:
     verdict: Verdict
 
 
-def value(function: Any, *, samples: int = 1, scale: Mapping[Any, float] | None = None) -> Evaluation:
+def value(function: Any, *, samples: int = 1, scale: Mapping[Any, float] | None = None, weigh: bool = False) -> Evaluation:
     """Judge each state alone, ``samples`` times, and add up (Tree of Thoughts, arXiv 2305.10601, section 3, "value").
 
-    ``scale`` turns words into numbers: ``{"sure": 20, "likely": 1, "impossible": 0.001}``.
+    :param scale: turns words into numbers: ``{"sure": 20, "likely": 1, "impossible": 0.001}``.
+    :param weigh: count a word by the model's own probability p of it: p times what it is worth, and 1 - p times what the other words
+        are worth on average. One call then tells sure from nearly sure. Takes a scale, and a model with log-probabilities.
     """
-    return Evaluation(as_function(function, "evaluate"), _count(samples, "samples"), {str(word): float(n) for word, n in (scale or {}).items()})
+    if weigh and len(scale or {}) < 2:
+        raise StepWrong("weigh=True needs a scale of at least two words")
+    numbers = {str(word): float(number) for word, number in (scale or {}).items()}
+    return Evaluation(as_function(function, "evaluate"), _count(samples, "samples"), numbers, weighs=weigh)
 
 
 def vote(function: Any, *, votes: int = 5) -> Evaluation:
@@ -117,6 +124,7 @@ class Step:
         self.samples = 1
         self.scale: Mapping[str, float] = {}
         self.together = False
+        self.weighs = False
 
     @classmethod
     def of(cls, name: str, given: Any) -> Step:
@@ -126,7 +134,7 @@ class Step:
         if not isinstance(given, Evaluation):
             return cls(name, as_function(given, name))
         step = cls(name, given.function)
-        step.samples, step.scale, step.together = given.samples, given.scale, given.together
+        step.samples, step.scale, step.together, step.weighs = given.samples, given.scale, given.together, given.weighs
         return step
 
     @cached_property
@@ -204,12 +212,16 @@ class Step:
             return True
         return any(fits(returns, kind) for kind in (float, int, bool, float | int))
 
-    def number(self, raw: Any) -> float:
+    def number(self, raw: Any, confidence: Confidence | None = None) -> float:
         """A judgement as a number. Raises StepWrong when it is none."""
         if self.scale:
             if str(raw) not in self.scale:
                 raise StepWrong(f"evaluate gave {raw!r:.40}, which the scale does not know", hint=f"the scale has {', '.join(self.scale)}")
-            return self.scale[str(raw)]
+            found = self.scale[str(raw)]
+            if not self.weighs or confidence is None:
+                return found
+            p = exp(confidence.logprob)
+            return p * found + (1 - p) * (sum(self.scale.values()) - found) / (len(self.scale) - 1)
         try:
             found = float(raw)
         except (TypeError, ValueError):
