@@ -13,7 +13,7 @@ from rookery.core.event import Fault
 from rookery.core.label import SECRET
 from rookery.core.limit import Limit
 from rookery.core.policy import Policy
-from rookery.core.tape import current_live
+from rookery.core.tape import current_live, living
 from rookery.core.template import as_text
 from rookery.core.value import codec
 from rookery.core.view import TreeNode
@@ -226,7 +226,8 @@ class Drive:
     async def _check(self, work: Work, state: Any) -> Check:
         goal = self.search.steps["goal"]
         if self.direct is not None:
-            raw = self.direct(state)
+            with living(None):  # tools that it calls are plain functions to it
+                raw = self.direct(state)
         else:
             _, raw = await self._made(work, "goal", {goal.first: state}, self.search.policy_of(0, None, logprobs=False))
         return raw if isinstance(raw, Check) else Check(bool(raw))
