@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
+
 from rookery.errors import ContextOverflow, ModelError
+from rookery.index.index import Document, Index
+from rookery.models.embedder import Embedder
 from rookery.models.model import Chunk, Message, Model, Request, Sampling, ToolOffer, complete
 from rookery.models.recorded import RecordedModel
 from rookery.models.scripted import ScriptedModel
 from rookery.models.simulated import FaultRates, Latency, SimulatedModel
 
-__all__ = ["FaultRates", "Latency", "RecordedModel", "ScriptedModel", "SimulatedModel", "check_model"]
+__all__ = ["FaultRates", "Latency", "RecordedModel", "ScriptedModel", "SimulatedModel", "check_embedder", "check_index", "check_model"]
 
 _QUESTION = Request((Message.of("user", "Say one sentence about rooks."),), Sampling(temperature=0.0, max_tokens=64))
 _OVERLONG = 200_000
@@ -196,3 +200,62 @@ async def _closes_twice(factory: Factory, request: Request) -> None:
     closing: list[Awaitable[None]] = [model.aclose(), model.aclose()]
     for step in closing:
         await step
+
+
+# ------------------------------------------------------------------ searching
+
+
+async def check_embedder(factory: Callable[[], Embedder]) -> None:
+    """Check all that an Embedder must keep; ``factory`` builds a fresh one each time. About ten requests.
+
+    :raises AssertionError: the first part of the contract that is broken.
+    """
+    made = factory()
+    assert isinstance(made, Embedder), "it has a fingerprint, embed and aclose"
+    texts = ["Rooks nest in colonies.", "What is the price of bread?", "", "Rooks nest in colonies."]
+    rows = await made.embed(texts)
+    assert rows.dtype == np.float32 and rows.shape[0] == len(texts) and rows.ndim == 2, f"one row of float32 a text, not {rows.shape} of {rows.dtype}"
+    assert np.isfinite(rows).all(), "all numbers are finite"
+    lengths = np.linalg.norm(rows, axis=1)
+    assert all(abs(length - 1) < 1e-3 or length == 0 for length in lengths), f"rows have length 1 or 0, not {lengths}"
+    assert np.allclose(rows[0], rows[3], atol=1e-4), "equal texts have equal vectors"
+    assert float(rows[0] @ rows[1]) < 0.999, "different texts have different vectors"
+    assert (await made.embed([])).shape == (0, rows.shape[1]), "no texts give no rows, of as many numbers as ever"
+    assert (await made.embed(["rook"], purpose="query")).shape == (1, rows.shape[1]), "queries are as long as documents"
+    pair = await asyncio.gather(made.embed(texts[:1]), made.embed(texts[1:2]))
+    assert np.allclose(np.concatenate(pair), rows[:2], atol=1e-4), "a text's vector does not depend on its company"
+    fingerprint = made.fingerprint
+    await made.aclose()
+    await made.aclose()
+    assert fingerprint and made.fingerprint == fingerprint == factory().fingerprint, "the fingerprint is constant, and says something"
+
+
+def check_index(factory: Callable[[], Index[Document]], documents: Sequence[Document]) -> None:
+    """Check all that an Index must keep; each of the ``documents`` (five at least) is what a search for it finds first.
+
+    :raises AssertionError: the first part of the contract that is broken.
+    """
+    index = factory()
+    assert index.search(documents[0], k=3) == [], "nothing is found in an empty index"
+    slots = [index.add(f"d{number}", document) for number, document in enumerate(documents)]
+    assert slots == list(range(len(documents))), f"slots are given out in order: {slots}"
+    for number, document in enumerate(documents):
+        hits = index.search(document, k=len(documents))
+        assert hits[0].id == f"d{number}" and hits[0].slot == number, f"document {number} is found first, not {hits[0]}"
+        assert hits == sorted(hits, key=lambda hit: (-hit.score, hit.slot)), f"best first, equal ones by slot: {hits}"
+        assert index.search(document, k=1) == hits[:1], "fewer hits are the first of more"
+        assert index.search(document, k=0) == [], "k=0 gives none"
+        others = np.arange(len(documents)) != number
+        assert [hit.id for hit in index.search(document, k=len(documents), keep=others)] == [
+            hit.id for hit in hits if hit.slot != number], "keep leaves out what it says, and changes no order"
+    assert index.remove("d1") and not index.remove("d1") and not index.remove("absent"), "remove says whether there was one"
+    assert "d1" not in [hit.id for hit in index.search(documents[1], k=9)], "what was removed is not found"
+    moved = index.add("d0", documents[1])
+    assert moved == len(documents), "a document that takes the place of another has a new slot"
+    assert index.search(documents[1], k=1)[0].id == "d0", "the new one is found"
+    order = index.compact().tolist()
+    assert order == list(range(2, len(documents) + 1)), f"compact keeps the order of what is left: {order}"
+    hits = index.search(documents[1], k=1)
+    assert (hits[0].id, hits[0].slot) == ("d0", len(documents) - 2), "after compact slots are dense"
+    assert index.add("new", documents[0]) == len(documents) - 1, "and go on from there"
+    assert index.search(documents[0], k=1)[0].id == "new", "what was added then is found"
