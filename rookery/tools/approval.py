@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def gated(tool: Tool[..., Any], *, allow: Allow = allow_none) -> Tool[..., Any]:
     """
     if isinstance(tool.function, _Gate):
         tool = tool.function.tool
-    if not tool.effect:
+    if not tool.effect or isinstance(inspect.unwrap(tool.function), _Gate):  # one that somebody has wrapped since stands as it is
         return tool
     return Tool(
         _Gate(tool, allow), name=tool.name, labels=tool.labels, effect=True, doc=tool.doc, signature=(dict(tool.params), tool.returns)

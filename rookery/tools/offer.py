@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rookery.core.function import Tool
-from rookery.core.graph import MISSING
+from rookery.core.graph import MISSING, Function
 from rookery.errors import NotSerialisable, ParseFailed
 from rookery.models.model import ToolOffer
 
@@ -19,7 +19,7 @@ def offer(tool: Tool[..., Any]) -> ToolOffer:
     return ToolOffer(tool.name, tool.doc, argument_schema(tool))
 
 
-def argument_schema(tool: Tool[..., Any]) -> dict[str, Any]:
+def argument_schema(tool: Function) -> dict[str, Any]:
     """JSON Schema of all arguments of a tool or graph as one closed object. Raises as ``offer``."""
     from rookery.core.types import schema
     from rookery.tools.schema import inlined
@@ -52,7 +52,7 @@ def _default(value: Any, type_: Any) -> dict[str, Any]:
         return {}
 
 
-def read_arguments(tool: Tool[..., Any], written: str | bytes | Mapping[str, Any]) -> dict[str, Any]:
+def read_arguments(tool: Function, written: str | bytes | Mapping[str, Any]) -> dict[str, Any]:
     """A tool's arguments from the JSON that a model or a client wrote; those not given have their defaults.
 
     Raises ParseFailed with all faults, each with its path (``$.city``); its message is short enough to be sent back.
@@ -81,7 +81,7 @@ def read_arguments(tool: Tool[..., Any], written: str | bytes | Mapping[str, Any
     return values
 
 
-def _object(tool: Tool[..., Any], written: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+def _object(tool: Function, written: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
     from pydantic_core import from_json
 
     if isinstance(written, Mapping):
@@ -97,7 +97,7 @@ def _object(tool: Tool[..., Any], written: str | bytes | Mapping[str, Any]) -> M
     return data
 
 
-def _failed(tool: Tool[..., Any], faults: list[tuple[str, str]]) -> ParseFailed:
+def _failed(tool: Function, faults: list[tuple[str, str]]) -> ParseFailed:
     from rookery.core.types import MAX_FAULTS
 
     lines = "".join(f"\n  {path:.200}: {message:.300}" for path, message in faults[:MAX_FAULTS])

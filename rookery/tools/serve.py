@@ -1,0 +1,278 @@
+"""Serving over MCP: tools, prompts, graphs and whole libraries as the tools of an MCP server, each call a run of the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rookery.core.function import Tool
+from rookery.engine.door import as_graph, start
+from rookery.errors import NotSerialisable, RookeryError, ToolRefused, ToolUnfit
+from rookery.tools.approval import Allow, allow_none, gated
+from rookery.tools.library import ToolLibrary
+from rookery.tools.offer import argument_schema, read_arguments
+from rookery.tools.schema import inlined
+
+if TYPE_CHECKING:
+    from mcp.server import Server
+    from mcp.types import CallToolResult
+
+    from rookery.core.graph import Graph
+    from rookery.engine.run import Run
+
+MAX_NAME = 64
+PATH = "/mcp"
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """One tool of the server."""
+
+    name: str
+    graph: Graph
+    doc: str
+    arguments: dict[str, Any]
+    returns: dict[str, Any] | None
+    """The schema of its structured content, an object's; None where it gives text."""
+    is_wrapped: bool
+    effect: bool
+
+
+class ToolServer:
+    """An MCP server of what it is given: Tools, prompts, graphs, typed functions, and ToolLibraries, whose tools are listed anew each time.
+
+    Each call is a run: ``options`` are those of ``start`` (``model``, ``limit``, ``log``, …). Tools with effects run only where ``allow``
+    lets the call pass; a run that needs a person's answer is told to the client as failed, and with a ``log`` on disk it can be
+    answered and resumed. At most ``max_calls`` run at a time, each for ``timeout_s`` at most (None: without end), and what is larger than
+    ``max_reply_bytes`` of JSON is refused. Raises ToolUnfit with all that can't be served.
+    """
+
+    def __init__(
+        self, *subjects: Any, name: str = "rookery", allow: Allow = allow_none, max_calls: int = 8, timeout_s: float | None = 600.0,
+        max_reply_bytes: int = 4_000_000, **options: Any,
+    ) -> None:
+        self.name = name
+        self.allow = allow
+        self.timeout_s = timeout_s
+        self.max_reply_bytes = max_reply_bytes
+        self.options = options
+        self._libraries = [subject for subject in subjects if isinstance(subject, ToolLibrary)]
+        self._fixed = _all_served([subject for subject in subjects if not isinstance(subject, ToolLibrary)], allow)
+        self._places = asyncio.Semaphore(max_calls)
+
+    @property
+    def tools(self) -> list[str]:
+        """The names it serves now."""
+        return list(self._served())
+
+    def _served(self) -> dict[str, _Served]:
+        found = dict(self._fixed)
+        for library in self._libraries:
+            for record in library:
+                name = _wire_name(record.name)
+                if record.is_offered and name not in found:
+                    found[name] = _one_served(gated(library.tool(record.name), allow=self.allow))
+        return found
+
+    # ---------------------------------------------------------------- the two transports
+
+    async def stdio(self) -> None:
+        """Serve on standard input and output until the input ends; what tools print goes to standard error."""
+        from mcp.server.stdio import stdio_server
+
+        server = self._server()
+        async with stdio_server() as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())
+
+    async def http(self, *, host: str = "127.0.0.1", port: int = 8000, token: str = "", ready: Callable[[str], None] = lambda url: None) -> None:
+        """Serve streamable HTTP until cancelled or interrupted; ``ready`` is told the URL once it listens (port 0 takes a free one).
+
+        With a ``token`` only requests that carry it (``Authorization: Bearer …``) are served. Raises ToolRefused for an address
+        that others can reach without one, and ToolUnfit when the address can't be listened on.
+        """
+        import uvicorn
+
+        if not token and not _is_loopback(host):
+            raise ToolRefused(f"{host} can be reached from other machines: it is not served without a token", tool=self.name, hint="give a token")
+        app: Any = self._server().streamable_http_app(streamable_http_path=PATH, stateless_http=True, host=host)
+        config = uvicorn.Config(_guarded(app, token) if token else app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+        listening = _listen(host, port, self.name)
+        server = uvicorn.Server(config)
+        try:
+            ready(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}{PATH}")
+            async with asyncio.TaskGroup() as group:
+                serving = group.create_task(server.serve(sockets=[listening]))
+                try:
+                    await asyncio.shield(serving)
+                except asyncio.CancelledError:
+                    server.should_exit = True
+                    await asyncio.shield(serving)
+                    raise
+        finally:
+            listening.close()
+
+    def _server(self) -> Server[Any]:
+        from mcp.server import Server
+        from mcp.types import CallToolRequestParams, ListToolsResult
+
+        async def list_tools(_: Any, __: Any) -> ListToolsResult:
+            return ListToolsResult(tools=[_described(served) for served in self._served().values()])
+
+        async def call_tool(_: Any, params: CallToolRequestParams) -> CallToolResult:
+            return await self.call(params.name, params.arguments or {})
+
+        return Server(self.name, version=_version(), on_list_tools=list_tools, on_call_tool=call_tool)
+
+    # ---------------------------------------------------------------- a call
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> CallToolResult:
+        """Carry out one call as the package wants it told: what fails is a result that says so, and why."""
+        from mcp import MCPError
+        from mcp.types import INVALID_PARAMS
+
+        served = self._served().get(name)
+        if served is None:
+            raise MCPError(INVALID_PARAMS, f"there is no tool {name!r:.80}")
+        try:
+            values = read_arguments(served.graph, arguments)
+            async with self._places, asyncio.timeout(self.timeout_s), start(served.graph, inputs=values, **self.options) as r:
+                if await r.until_waiting():
+                    return _failure(_waits(r))
+                return self._answer(served, await r)
+        except TimeoutError:
+            return _failure(f"{name} took longer than {self.timeout_s} s")
+        except RookeryError as error:
+            return _failure(f"{name}: {error}")
+
+    def _answer(self, served: _Served, value: Any) -> CallToolResult:
+        from mcp.types import CallToolResult, TextContent
+
+        from rookery.core.types import dump
+
+        data = dump(value, served.graph.returns)
+        if len(data) > self.max_reply_bytes:
+            return _failure(f"{served.name} gave {len(data)} bytes, more than {self.max_reply_bytes}; ask for less")
+        text = value if isinstance(value, str) else data.decode()
+        plain = json.loads(data)
+        structured = None if served.returns is None else {"result": plain} if served.is_wrapped else plain
+        return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
+
+
+# ------------------------------------------------------------------ what is served
+
+
+def _all_served(subjects: Iterable[Any], allow: Allow) -> dict[str, _Served]:
+    found: dict[str, _Served] = {}
+    faults: list[tuple[str, str]] = []
+    for subject in subjects:
+        name = str(getattr(subject, "name", None) or getattr(subject, "__name__", None) or repr(subject))[:80]
+        try:
+            served = _one_served(gated(subject, allow=allow) if isinstance(subject, Tool) else subject)
+        except RookeryError as error:
+            faults.append((name, error.reason))
+            continue
+        if served.name in found:
+            faults.append((name, "there are two of this name"))
+        found[served.name] = served
+    if faults:
+        raise ToolUnfit("not all of this can be served", faults=faults)
+    return found
+
+
+def _one_served(subject: Any) -> _Served:
+    graph = as_graph(subject)
+    doc = str(getattr(subject, "doc", "") or getattr(subject, "__doc__", "") or graph.doc)
+    returns, is_wrapped = _content_schema(graph.returns)
+    return _Served(_wire_name(graph.name), graph, doc, argument_schema(graph), returns, is_wrapped, graph.effect)
+
+
+def _content_schema(returns: Any) -> tuple[dict[str, Any] | None, bool]:
+    from rookery.core.types import schema
+
+    try:
+        found = schema(returns)
+    except NotSerialisable:
+        return None, False
+    if returns is str or not found:
+        return None, False
+    plain = inlined(found, root=found)
+    if plain.get("type") == "object":
+        return plain, False
+    return {"type": "object", "properties": {"result": plain}, "required": ["result"]}, True
+
+
+def _described(served: _Served) -> Any:
+    from mcp.types import Tool as Described
+    from mcp.types import ToolAnnotations
+
+    return Described(
+        name=served.name, description=served.doc or None, input_schema=served.arguments, output_schema=served.returns,
+        annotations=ToolAnnotations(read_only_hint=not served.effect),
+    )
+
+
+def _wire_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:MAX_NAME]
+
+
+def _waits(run: Run) -> str:
+    asked = "; ".join(f"{call}: {question.question}" for call, question in run.view.questions.items())
+    return f"run {run.id} waits for a person and was left: {asked or 'a pause'}"
+
+
+def _failure(text: str) -> CallToolResult:
+    from mcp.types import CallToolResult, TextContent
+
+    return CallToolResult(content=[TextContent(type="text", text=text[:4_000])], is_error=True)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("rookery")
+    except PackageNotFoundError:
+        return ""
+
+
+# ------------------------------------------------------------------ the address
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int, name: str) -> Any:
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise ToolUnfit(f"{name} cannot listen on {host}:{port}: {error}", tool=name, hint="another port?") from error
+
+
+def _guarded(app: Any, token: str) -> Any:
+    """The application behind a bearer token (RFC 6750)."""
+    wanted = f"Bearer {token}".encode()
+
+    async def guard(scope: Any, receive: Any, send: Any) -> None:
+        given = [value for key, value in scope.get("headers", ()) if key == b"authorization"]
+        if scope["type"] == "http" and not any(hmac.compare_digest(value, wanted) for value in given):
+            headers = [(b"www-authenticate", b"Bearer"), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 401, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await app(scope, receive, send)
+
+    return guard
+
