@@ -26,6 +26,8 @@ from rookery.tools.trial import Proof, prove
 
 HELD_BACK = 2
 """So many calls that its author had not seen must come out right before a tool is trusted."""
+MAX_EXAMPLES = 40
+"""So many stored calls of one tool."""
 AT_A_TIME = 2
 """Tools that are being proven at a time."""
 
@@ -103,6 +105,14 @@ class ToolLibrary:
         hint = f"there is {', '.join(near)}" if near else "`search` finds tools by what they do"
         raise ToolUnknown(f"there is no tool {name!r:.80}", tool=name[:80], hint=hint)
 
+    def find(self, name: str) -> ToolRecord | None:
+        """The record of a tool, also of a retired one; None when there is none of that name."""
+        return self._records.get(name)
+
+    def survivor(self, name: str) -> str:
+        """The name of the tool that calls of ``name`` reach: its own, or that of the one it was merged into."""
+        return self._aliases[name].survivor if name in self._aliases else name
+
     async def search(self, text: str, *, k: int = 5) -> list[Any]:
         """The ``k`` tools that fit a task best, by all that is known of them; retired and failing ones are not found."""
         return await asyncio.to_thread(self._indexed().search, text, k)
@@ -175,12 +185,14 @@ class ToolLibrary:
         :param examples: calls that prove it; those with ``seen=False`` also make it trusted.
         :param replace: make it the next version of the tool of this name.
         :raises ToolUnfit: it can't be a tool: a parameter without annotation, a type that is no JSON data, a broken source, a name
-            that another tool has; all reasons at once. The same tool twice is no fault.
+            that another tool has; all reasons at once. The same tool twice is no fault, and a retired one stays so.
         """
         made, bound = describe(subject, name)
         record = _with(made, examples=tuple(examples), origin=origin or made.origin, question=question, labels=made.labels | frozenset(labels))
         check_examples(record)
         before = self._records.get(record.name)
+        if before is not None and before.state == "retired" and before.hash == record.hash and not replace:
+            return before
         if before is not None and before.state != "retired":
             if before.hash == record.hash or (before.source == record.source and before.params == record.params and not record.examples):
                 self._bind(before.name, bound)
@@ -219,6 +231,23 @@ class ToolLibrary:
             if record.is_offered:
                 self._index.add(_document(record))
 
+    def extend(self, name: str, examples: Iterable[Example]) -> ToolRecord:
+        """Store more calls of a tool, at most MAX_EXAMPLES in all; ``verify`` tries them. Of a merged tool they become its survivor's.
+
+        Raises ToolUnknown, ToolUnfit for calls that are none of it.
+        """
+        record, alias = self.show(self.survivor(name)), self._aliases.get(name)
+        known = [*record.examples]
+        for example in examples:
+            example = example if alias is None else _with(example, arguments=alias.translated(example.arguments))
+            if example not in known and len(known) < MAX_EXAMPLES:
+                known.append(example)
+        if len(known) > len(record.examples):
+            record = _with(record, examples=tuple(known), version=record.version + 1)
+            check_examples(record)
+            self._put(record)
+        return record
+
     def retire(self, name: str, *, why: str = "") -> ToolRecord:
         """Take a tool out of use; its record and source stay. Raises ToolUnknown."""
         record = self.show(name)
@@ -227,7 +256,7 @@ class ToolLibrary:
 
     def note_call(self, name: str, *, ok: bool) -> None:
         """Count a call. A tool whose last calls fail clearly more often than a tool may is a candidate again, and no longer found."""
-        record = self.show(self._aliases[name].survivor if name in self._aliases else name)
+        record = self.show(self.survivor(name))
         use = record.use.after_call(ok)
         noted = _with(record, use=use)
         if use.has_drifted and record.state != "retired" and not (record.state == "candidate" and record.why):
@@ -238,7 +267,7 @@ class ToolLibrary:
 
     def note_task(self, question: str, *, offered: Iterable[str], used: Iterable[str], solved: bool) -> None:
         """Count a task: which tools were offered for it, which were used, and whether it was solved. Searches learn from solved ones."""
-        names = {self._aliases[name].survivor if name in self._aliases else name for name in used}
+        names = {self.survivor(name) for name in used}
         for name in dict.fromkeys([*offered, *names]):
             record = self._records.get(name)
             if record is None:
@@ -270,16 +299,17 @@ class ToolLibrary:
                 if record.source and record.examples and record.state != "retired":
                     group.create_task(one(record))
         for name, proof in found.items():
-            self._judge(name, proof)
+            self.judge(name, proof)
         return {name: found[name] for name in sorted(found)}
 
-    def _judge(self, name: str, proof: Proof) -> None:
-        record = self._records[name]
+    def judge(self, name: str, proof: Proof) -> ToolRecord:
+        """Set a tool's state by what came of its stored calls. Raises ToolUnknown."""
+        record = self.show(name)
         if not proof.ok:
             self._put(_with(record, state="candidate", why=proof.why))
-            return
-        state, missing = ("trusted", "") if proof.passed_held_back >= HELD_BACK else ("verified", "")
-        self._put(_with(record, state=state, why=missing))
+        else:
+            self._put(_with(record, state="trusted" if proof.passed_held_back >= HELD_BACK else "verified", why=""))
+        return self._records[name]
 
     async def merge_duplicates(self, *new: str, seed: int = 0) -> Duplicates:
         """Find tools that are the same function and keep one of each; ``new`` names those to compare with all others.
@@ -409,4 +439,4 @@ def _through(alias: Alias, next_: Alias) -> Alias:
 
 
 def _document(record: ToolRecord) -> Any:
-    raise NotImplementedError
+    return record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rookery.tools.record import Example
@@ -50,14 +50,35 @@ def _shaped(value, shape):
         return {key: _shaped(item, shape[1]) for key, item in value.items()}
     return value
 
-def drive(source, name, calls, each_s, shapes, first):
+def _watched(function, seen):
+    import functools, inspect
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        try:
+            given = _json.loads(_json.dumps(_plain(dict(signature.bind(*args, **kwargs).arguments))))
+        except Exception:
+            return function(*args, **kwargs)
+        value = function(*args, **kwargs)
+        if len(seen) < 20:
+            try:
+                seen.append([given, _json.loads(_json.dumps(_plain(value)))])
+            except Exception:
+                pass
+        return value
+
+    return call
+
+def drive(source, name, calls, each_s, shapes, first, watch):
     code = compile(source, "<tool>", "exec")
     answers = []
     late = 0
     _signal.signal(_signal.SIGALRM, _late)
     for call in calls:
+        seen = []
         if late == 3:
-            answers.append(["timeout", "three calls before it took too long"])
+            answers.append(["timeout", "three calls before it took too long", "[]"])
             continue
         try:
             call = {key: _shaped(value, shapes.get(key)) for key, value in call.items()}
@@ -65,18 +86,20 @@ def drive(source, name, calls, each_s, shapes, first):
                 _signal.setitimer(_signal.ITIMER_REAL, each_s, 0.05)
                 space = {"__name__": "tool"}
                 exec(code, space)
+                if watch:
+                    space[watch] = _watched(space[watch], seen)
                 value = space[name](call.pop(first), **call) if first else space[name](**call)
                 text = _json.dumps(_plain(value))
             finally:
                 _signal.setitimer(_signal.ITIMER_REAL, 0)
-            answers.append(["", text])
+            answers.append(["", text, _json.dumps(seen)])
         except _Late:
             late += 1
-            answers.append(["timeout", "it took longer than " + str(each_s) + " s"])
+            answers.append(["timeout", "it took longer than " + str(each_s) + " s", "[]"])
         except MemoryError:
-            answers.append(["memory", "it wanted too much memory"])
+            answers.append(["memory", "it wanted too much memory", "[]"])
         except BaseException as error:
-            answers.append([type(error).__name__, str(error)[:200]])
+            answers.append([type(error).__name__, str(error)[:200], "[]"])
     return answers
 '''
 
@@ -89,6 +112,8 @@ class Answer:
     fault: str = ""
     """The class of what was raised, or ``timeout``, ``memory``, ``crash`` …; empty when there is a value."""
     message: str = ""
+    watched: tuple[tuple[dict[str, Any], Any], ...] = ()
+    """The calls of the watched function that were made on the way: arguments by name, and value."""
 
     @property
     def ok(self) -> bool:
@@ -131,15 +156,16 @@ def agrees(value: Any, wanted: Any) -> bool:
 
 async def try_calls(
     sandbox: Sandbox, source: str, name: str, calls: Sequence[Mapping[str, Any]], *, shapes: Mapping[str, Any] | None = None,
-    limit: SandboxLimit | None = None, call_s: float = CALL_S, first: str = "",
+    limit: SandboxLimit | None = None, call_s: float = CALL_S, first: str = "", watch: str = "",
 ) -> list[Answer]:
     """What ``name`` of the source gives for each of the calls (arguments by name), all in one sandbox where that holds.
 
     Each call starts from the source anew. One that ends the whole sandbox is found by halves and is told as its own fault.
-    ``shapes`` says which arguments become tuples or sets; ``first`` names the argument that is given by position. Raises what
-    the sandbox raises.
+    ``shapes`` says which arguments become tuples or sets; ``first`` names the argument that is given by position; the calls
+    of ``watch``, another function of the source, are told. Raises what the sandbox raises.
     """
-    trial = _Trial(sandbox, source, name, shapes or {}, limit or TRIAL, call_s, first)
+    order = {"source": source, "name": name, "each_s": call_s, "shapes": dict(shapes or {}), "first": first, "watch": watch}
+    trial = _Trial(sandbox, order, limit or TRIAL)
     sound = [index for index, call in enumerate(calls) if not poison(dict(call))]
     found = dict(zip(sound, await trial.answers([calls[index] for index in sound]), strict=True))
     return [found.get(index, Answer(fault="refused", message="the arguments are no JSON data")) for index in range(len(calls))]
@@ -148,10 +174,8 @@ async def try_calls(
 class _Trial:
     """One source under trial."""
 
-    def __init__(
-        self, sandbox: Sandbox, source: str, name: str, shapes: Mapping[str, Any], limit: SandboxLimit, call_s: float, first: str
-    ) -> None:
-        self.sandbox, self.source, self.name, self.shapes, self.limit, self.call_s, self.first = sandbox, source, name, shapes, limit, call_s, first
+    def __init__(self, sandbox: Sandbox, order: dict[str, Any], limit: SandboxLimit) -> None:
+        self.sandbox, self.order, self.limit = sandbox, order, limit
         self.runs = 0
 
     async def answers(self, calls: Sequence[Mapping[str, Any]]) -> list[Answer]:
@@ -170,8 +194,7 @@ class _Trial:
         return [*await self.answers(calls[:half]), *await self.answers(calls[half:])]
 
     def _program(self, calls: Sequence[Mapping[str, Any]]) -> Program:
-        given = {"source": self.source, "name": self.name, "calls": list(calls), "each_s": self.call_s, "shapes": self.shapes, "first": self.first}
-        return Program(source=DRIVER, entry="drive", kwargs=given)
+        return Program(source=DRIVER, entry="drive", kwargs={**self.order, "calls": list(calls)})
 
 
 _FORGED = Answer(fault="refused", message="the value is not what a trial gives: the source has meddled with it")
@@ -180,17 +203,18 @@ _FORGED = Answer(fault="refused", message="the value is not what a trial gives: 
 def _is_answers(value: Any, count: int) -> bool:
     return (
         isinstance(value, list) and len(value) == count
-        and all(isinstance(item, list) and len(item) == 2 and all(isinstance(text, str) for text in item) for item in value)
+        and all(isinstance(item, list) and len(item) == 3 and all(isinstance(text, str) for text in item) for item in value)
     )  # fmt: skip
 
 
 def _read(item: Sequence[str]) -> Answer:
-    fault, text = item
+    fault, text, watched = item
     if fault:
         return Answer(fault=fault[:80], message=text[:200])
     try:
-        return Answer(json.loads(text))
-    except (ValueError, RecursionError) as error:
+        calls = json.loads(watched)
+        return Answer(json.loads(text), watched=tuple((dict(given), value) for given, value in calls))
+    except (ValueError, TypeError, RecursionError) as error:
         return Answer(fault="value", message=str(error)[:200])
 
 
@@ -228,14 +252,22 @@ async def prove(
     calls = [dict(example.arguments) for example in examples]
     answers = await try_calls(sandbox, source, name, calls, shapes=shapes, call_s=call_s)
     again = [*reversed(await try_calls(sandbox, source, name, calls[::-1], shapes=shapes, call_s=call_s))]
+    changed = {
+        number: f"call {number + 1} gives another value the second time"
+        for number, (one, other) in enumerate(zip(answers, again, strict=True)) if one.ok and one.key != other.key
+    }
+    proof = await judge(sandbox, examples, answers)
+    return replace(proof, faults=dict(sorted({**proof.faults, **changed}.items()))) if changed else proof
+
+
+async def judge(sandbox: Sandbox, examples: Sequence[Example], answers: Sequence[Answer]) -> Proof:
+    """Hold what calls gave against what they must give. Raises what the sandbox raises."""
     faults: dict[int, str] = {}
-    for number, (example, one, other) in enumerate(zip(examples, answers, again, strict=True)):
-        if not one.ok:
-            faults[number] = f"call {number + 1} failed: {one.fault}: {one.message}"
-        elif one.key != other.key:
-            faults[number] = f"call {number + 1} gives another value the second time"
-        elif not example.check and not agrees(one.value, example.value):
-            faults[number] = f"call {number + 1} gives {json.dumps(one.value)[:80]}, not {json.dumps(example.value)[:80]}"
+    for number, (example, answer) in enumerate(zip(examples, answers, strict=True)):
+        if not answer.ok:
+            faults[number] = f"call {number + 1} failed: {answer.fault}: {answer.message}"
+        elif not example.check and not agrees(answer.value, example.value):
+            faults[number] = f"call {number + 1} gives {json.dumps(answer.value)[:80]}, not {json.dumps(example.value)[:80]}"
     faults |= await _unchecked(sandbox, examples, answers, faults)
     passed = [example for number, example in enumerate(examples) if number not in faults]
     return Proof(dict(sorted(faults.items())), sum(example.seen for example in passed), sum(not example.seen for example in passed))
