@@ -17,9 +17,9 @@ from rookery.core.value import Codec, codec
 Guards = tuple[tuple[Node, bool], ...]
 
 
-def build(state: State, graph: Graph, prefix: str, inputs: dict[str, Slot], guards: Guards = ()) -> Frame:
-    """Put the calls of a graph into the run, under ``prefix``, reading ``inputs``."""
-    frame, nodes = _frame(graph, prefix, inputs, guards)
+def build(state: State, graph: Graph, prefix: str, inputs: dict[str, Slot], guards: Guards = (), *, path: str = "") -> Frame:
+    """Put the calls of a graph into the run, under ``prefix``, reading ``inputs``; ``path`` is the place of its only call."""
+    frame, nodes = _frame(graph, prefix, inputs, guards, path)
     for node in nodes:
         if node.plan.kind != "graph":
             _wire(state, node, frame)
@@ -28,13 +28,13 @@ def build(state: State, graph: Graph, prefix: str, inputs: dict[str, Slot], guar
     return frame
 
 
-def _frame(graph: Graph, prefix: str, inputs: dict[str, Slot], guards: Guards) -> tuple[Frame, list[Node]]:
+def _frame(graph: Graph, prefix: str, inputs: dict[str, Slot], guards: Guards, path: str = "") -> tuple[Frame, list[Node]]:
     slots: dict[str, Slot] = {f"inputs.{name}": slot for name, slot in inputs.items()}
     nodes: list[Node] = []
     for planned in plan_of(graph).calls:
         name = planned.call.name
         kind = planned.kind
-        node = Node(prefix + name, planned, "derive" if kind == "graph" else kind, planned.codec)
+        node = Node(path or prefix + name, planned, "derive" if kind == "graph" else kind, planned.codec)
         if kind == "when":
             node.guarded = []
         slots[name] = node

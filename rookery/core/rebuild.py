@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rookery.core.expand import bind_source, build, derive
-from rookery.core.graph import MISSING, Call
+from rookery.core.expand import bind_source, build, constant, derive
+from rookery.core.graph import MISSING, Call, Const, Ref
 from rookery.core.label import SECRET
 from rookery.core.plan import Planned
 from rookery.core.ready import drain
@@ -106,11 +106,14 @@ def host_of(path: str) -> str:
 def build_made(state: State, path: str) -> bool:
     """Put a call that async code made into the run; False when a variable that it reads is not there (again)."""
     graph, wanted = state.adopted[path]
-    if any(source.name not in state.nodes for source, _ in wanted.values()):
+    if any(isinstance(source, Ref) and source.name not in state.nodes for source, _ in wanted.values()):
         return False
     inputs: dict[str, Slot] = {}
     for name, (source, type_) in wanted.items():
+        if isinstance(source, Const):
+            inputs[name] = constant(source.value, f"{path}.{name}", type_)
+            continue
         frame = Frame("", {source.name: state.nodes[source.name]})
         inputs[name] = bind_source(state, source, frame, f"{path}.{name}", type_ if source.path else Any)
-    build(state, graph, path[: len(path) - len(graph.call_list[0].name)], inputs)
+    build(state, graph, "", inputs, path=path)
     return True

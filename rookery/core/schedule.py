@@ -11,7 +11,7 @@ from typing import Any
 
 from rookery.core import event as ev
 from rookery.core.expand import constant
-from rookery.core.graph import MISSING, Graph, Ref
+from rookery.core.graph import MISSING, Const, Graph, Ref
 from rookery.core.label import NO_LABELS
 from rookery.core.ready import drain, places_of, stops_at
 from rookery.core.rebuild import build_made, host_of, rebuild, unfold
@@ -50,10 +50,10 @@ def _run_started(state: State, event: ev.RunStarted) -> None:
 # -------------------------------------------------------------------- calls that async code makes
 
 
-def offer(state: State, path: str, graph: Graph, inputs: dict[str, tuple[Ref, Any]]) -> None:
+def offer(state: State, path: str, graph: Graph, inputs: dict[str, tuple[Ref | Const, Any]]) -> None:
     """Say what the call at ``path`` is, before its CallMade event or, on replay, instead of it.
 
-    ``inputs`` are variables of the run, by their paths, and their types.
+    ``inputs`` are known values, or variables of the run by their paths, and their types.
     """
     state.offers[path] = (graph, inputs)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rookery.core.event import Event, Fault
-from rookery.core.graph import MISSING, Call, Graph, Ref
+from rookery.core.graph import MISSING, Call, Const, Graph, Ref
 from rookery.core.label import NO_LABELS, SECRET, Labels
 from rookery.core.plan import Planned
 from rookery.core.value import Codec, Get, Writer, read
@@ -164,9 +164,9 @@ class State:
         """Calls whose end the engine wants to be told of."""
         self.faults: dict[str, Fault] = {}
         """Why calls failed that async code made."""
-        self.offers: dict[str, tuple[Graph, dict[str, tuple[Ref, Any]]]] = {}
+        self.offers: dict[str, tuple[Graph, dict[str, tuple[Ref | Const, Any]]]] = {}
         """Calls that async code is making: what they are, until their events are stepped."""
-        self.adopted: dict[str, tuple[Graph, dict[str, tuple[Ref, Any]]]] = {}
+        self.adopted: dict[str, tuple[Graph, dict[str, tuple[Ref | Const, Any]]]] = {}
         """Calls that async code has made, as they were offered."""
         self.hosted: dict[str, list[str]] = {}
         """Calls by the call whose code made them."""

@@ -19,10 +19,16 @@ from rookery.core.state import FAILED
 from rookery.core.types import name_of
 from rookery.core.value import codec, digest
 from rookery.core.variable import Variable
-from rookery.errors import GraphInvalid, NotSerialisable, VariableMisuse
+from rookery.errors import GraphInvalid, NotSerialisable, ParseFailed, VariableMisuse
 
 if TYPE_CHECKING:
     from rookery.engine.run import Run
+
+
+Sources = dict[str, tuple[Ref | Const, Any]]
+"""By parameter, where a value comes from, and its type."""
+FORMS = 256
+"""So many functions of a run have the graphs of their calls kept."""
 
 
 class LiveScope:
@@ -52,8 +58,7 @@ class LiveScope:
         sources: dict[str, Source] = {key: Const(value) for key, value in args.items()}
         call = Call(name or function.name, function.kind, function.returns, sources, function=function, policy=getattr(function, "policy", NO_POLICY),
                     labels=getattr(function, "labels", NO_LABELS))
-        graph = Graph(call.name, inputs={}, calls=[call], output=Ref(call.name), returns=call.type)
-        variable = self.make(graph, {}, salt=f"{policy.seed}|{policy.sample}|{policy.temperature}")
+        variable = self._made(call, {}, f"{policy.seed}|{policy.sample}|{policy.temperature}")
         self.run.steering[variable.name] = policy
         return variable
 
@@ -132,37 +137,71 @@ class LiveScope:
         self._claimed: set[str] = set()
         self._numbers: dict[str, int] = {}
         self._known = {}
-        for made, inputs in self.run.state.made.items():
-            if made.rpartition("/")[0] == self.path:
-                self._known.setdefault(inputs, []).append(made)
+        made = self.run.state.made
+        for path in self.run.state.hosted.get(self.path, ()):
+            self._known.setdefault(made[path], []).append(path)
         self.run.hosts(self)
         return self._known
 
-    def make(self, graph: Graph, inputs: Mapping[str, Any], *, salt: str = "") -> Variable[Any]:
+    def make(self, graph: Graph, inputs: Mapping[str, Any]) -> Variable[Any]:
         """Carry out a graph of one call; equal calls of an earlier execution give their recorded values."""
+        sources: Sources = {name: (self._source(variable), variable.type) for name, variable in inputs.items()}
+        return self._made(graph.call_list[0], sources, "")
+
+    def _made(self, call: Call, sources: Sources, salt: str) -> Variable[Any]:
         run, state = self.run, self.run.state
         known = self._known if self._known is not None else self._begin()
-        sources = {name: (self._source(variable), variable.type) for name, variable in inputs.items()}
-        params = {name: Param(name, type_) for name, (_, type_) in sources.items()}
-        inputs_digest = self._digest(graph, {name: f"{source.name}{list(source.path)}" for name, (source, _) in sources.items()}, salt)
+        inputs_digest = self._digest(call, sources, salt)
         recorded = known.get(inputs_digest)  # the first that this execution has not claimed yet
-        path = recorded.pop(0) if recorded else self._free(graph.name)
-        is_known = path in state.made
+        path = recorded.pop(0) if recorded else self._free(call.name)
         self._claimed.add(path)
-        leaf = path.rpartition("/")[2]
-        call = replace(graph.call_list[0], name=leaf)
-        named = Graph(leaf, inputs=params, calls=[call], output=Ref(leaf), returns=call.type, effects=[leaf])
-        faults = check(named)
-        if faults:
-            raise GraphInvalid(graph.name, faults)
-        node = state.nodes.get(path)
-        if node is None:
-            offer(state, path, named, sources)
-            if is_known:
+        graph, wanted = self._shared(call) or self._own(call, path.rpartition("/")[2], sources)
+        if path not in state.nodes:
+            offer(state, path, graph, wanted)
+            if path in state.made:
                 run.adopted(adopt(state, path))
             else:
                 run.post(ev.CallMade(time.time(), path, inputs_digest))
         return self._variable(path, call.type)
+
+    def _own(self, call: Call, leaf: str, sources: Sources) -> tuple[Graph, Sources]:
+        """A graph of this one call alone. Raises GraphInvalid."""
+        params = {name: Param(name, type_) for name, (_, type_) in sources.items()}
+        call = replace(call, name=leaf)
+        graph = Graph(leaf, inputs=params, calls=[call], output=Ref(leaf), returns=call.type, effects=[leaf])
+        faults = check(graph)
+        if faults:
+            raise GraphInvalid(leaf, faults)
+        return graph, sources
+
+    def _shared(self, call: Call) -> tuple[Graph, Sources] | None:
+        """The commonest call, a function on known values, as a graph that all such calls share: checked and planned once.
+
+        None for all others, and for values that do not fit, which are told when the call is checked by itself.
+        """
+        function = call.function
+        if call.kind not in ("prompt", "tool", "program", "graph") or not all(type(source) is Const for source in call.args.values()):
+            return None
+        forms = self.run.forms
+        key = (id(function), call.kind, call.type is function.returns, *call.args)
+        graph = forms.get(key)
+        if graph is None:
+            if len(forms) >= FORMS or any(name not in function.params for name in call.args):
+                return None
+            params = {name: Param(name, function.params[name].type) for name in call.args}
+            shared = replace(call, args={name: Ref(f"inputs.{name}") for name in call.args})
+            graph = Graph(call.name, inputs=params, calls=[shared], output=Ref(call.name), returns=call.type, effects=[call.name])
+            if check(graph):
+                return None
+            forms[key] = graph
+        wanted: Sources = {}
+        try:
+            for name, source in call.args.items():
+                type_ = graph.params[name].type
+                wanted[name] = Const(codec(type_).validate(source.value)), type_  # type: ignore[union-attr]
+        except ParseFailed:
+            return None
+        return graph, wanted
 
     def _source(self, variable: Variable[Any]) -> Ref:
         """Where the value of a variable of this run comes from; the call may not have been stepped yet."""
@@ -171,9 +210,9 @@ class LiveScope:
             raise VariableMisuse(f"variable {variable.name} does not belong to this run", hint="await it and pass its value")
         return Ref(variable.name, variable.path)
 
-    def _digest(self, graph: Graph, inputs: Mapping[str, str], salt: str) -> str:
-        call = graph.call_list[0]
+    def _digest(self, call: Call, sources: Sources, salt: str) -> str:
         function = call.function
+        inputs = {name: f"{source.name}{list(source.path)}" for name, (source, _) in sources.items() if isinstance(source, Ref)}
         parts = [call.kind, getattr(function, "name", ""), call.question, str(call.times), name_of(call.type)]
         if salt:
             parts.append(salt)

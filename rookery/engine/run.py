@@ -53,6 +53,8 @@ class Run:
         self.causes: dict[str, BaseException] = {}
         self.has_defaults = options.policy is not NO_POLICY
         self.supply = Supply(options)
+        self.forms: dict[tuple[Any, ...], Graph] = {}
+        """The graphs that calls of one function share, which async code makes again and again."""
         self.steering: dict[str, Policy] = {}
         """By path, options that code gave to the calls it made, and to all calls within those."""
         self.prologue: list[Event] = []
