@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy, deepcopy
 from typing import Any, TypeVar
 
@@ -175,11 +175,14 @@ def worth(tree: Tree, node: int) -> float:
     return tree.prior[node] or 0.0
 
 
-def ranked(tree: Tree, *, by: str = "") -> Choice:
-    """The usual choice: what the goal passed, in the order it was found; else answers by value; else the deepest states by value."""
+def ranked(tree: Tree, *, by: str = "", among: Sequence[int] = ()) -> Choice:
+    """The usual choice: what the goal passed, in the order it was found; else answers by value; else the deepest states by value.
+
+    ``among``: nodes that are the answers where none has passed, instead of those that are marked so.
+    """
     if tree.passed:
         return Choice(list(tree.passed), "the goal")
-    answers = [node for node in range(1, len(tree)) if tree.status[node] == ANSWER]
+    answers = list(among) or [node for node in range(1, len(tree)) if tree.status[node] == ANSWER]
     if not answers:
         deepest = max(tree.depth)
         answers = [node for node in range(1, len(tree)) if tree.depth[node] == deepest and tree.status[node] != PRUNED]
