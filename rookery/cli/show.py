@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import fields
@@ -21,6 +22,8 @@ from rookery.engine.sqlite import SQLiteLog
 
 MANY = 60
 """So many calls are listed unless all are asked for."""
+MANY_TREES = 3
+"""Of so many searches the tree is drawn unless all are asked for."""
 
 
 def state_of(info: RunInfo) -> str:
@@ -71,12 +74,17 @@ def show(path: Path, name: str, *, as_json: bool, events: bool, mermaid: bool, e
 
 def _chart(log: SQLiteLog, info: RunInfo, view: View, *, as_json: bool) -> None:
     from rookery.core import layout
+    from rookery.planners.draw import mermaid
+    from rookery.planners.draw import plain as on_one_line
 
     picture = layout.mermaid(plain(view.graph, log.get), view=view)
+    trees = {call: mermaid(tree) for call, tree in view.trees.items()}
     if as_json:
-        out.say_json({"run": info.run, "mermaid": picture})
-    else:
-        out.say(picture)
+        out.say_json({"run": info.run, "mermaid": picture, "trees": trees})
+        return
+    out.say(picture)
+    for call, chart in trees.items():
+        out.say(f"\n%% the search tree of {on_one_line(call)}\n{chart}")
 
 
 def _events(log: SQLiteLog, run: str, *, as_json: bool) -> None:
@@ -113,6 +121,10 @@ def _data(log: SQLiteLog, info: RunInfo, view: View) -> dict[str, Any]:
         "questions": [{"call": call, "question": asked.question, "schema": asked.schema} for call, asked in view.questions.items()],
         "breakpoints": sorted(view.breakpoints),
         "calls": [_call_data(call) for call in view.calls.values()],
+        "trees": {
+            call: [{"parent": node.parent, "status": node.status, "value": node.value, "label": node.label} for node in tree]
+            for call, tree in view.trees.items()
+        },
     }
 
 
@@ -143,9 +155,10 @@ def _lines(log: SQLiteLog, info: RunInfo, view: View, manner: Manner, *, every: 
         yield _call_line(log, call, width)
     if len(shown) < len(calls):
         yield f"  … {len(calls) - len(shown):,} more; --all lists them"
+    yield from _trees(view, every=every)
     if view.value:
         yield "value"
-        yield from (f"  {line}" for line in plainly(plain(view.value, log.get)).splitlines())
+        yield from (f"  {line}" for line in plainly(_without_tree(plain(view.value, log.get))).splitlines())
     if view.fault is not None:
         yield f"fault    {f'{view.fault_call}: ' if view.fault_call and view.fault_call not in view.fault.message else ''}{view.fault.message}"
         if view.fault.hint:
@@ -168,6 +181,24 @@ def _call_line(log: SQLiteLog, call: CallView, width: int) -> str:
     elif call.value:
         words.append("= " + _short(json.dumps(plain(call.value, log.get), ensure_ascii=False), 60))
     return f"{line}  {'  '.join(words)}".rstrip()
+
+
+def _without_tree(value: Any) -> Any:
+    """What a search gave without its tree, which stands drawn above."""
+    tree = value.get("tree") if isinstance(value, dict) else None
+    return {**value, "tree": f"{len(tree['nodes']):,} nodes"} if isinstance(tree, dict) and set(tree) == {"nodes", "states"} else value
+
+
+def _trees(view: View, *, every: bool) -> Iterator[str]:
+    from rookery.planners.draw import draw
+
+    width = shutil.get_terminal_size((100, 40)).columns - 2
+    trees = list(view.trees.items())
+    for call, tree in trees if every else trees[:MANY_TREES]:
+        yield f"search   {call}"
+        yield from (f"  {line}" for line in draw(tree, width=width, max_nodes=MANY if every else 30).splitlines())
+    if len(trees) > MANY_TREES and not every:
+        yield f"  … {len(trees) - MANY_TREES:,} more searches; --all draws them"
 
 
 def _seconds(call: CallView) -> float:

@@ -1,6 +1,7 @@
 """Planners: which calls to make next, given what came back. One ``search``, and the planners that it takes."""
 
 from rookery.planners.beam import beam
+from rookery.planners.draw import draw, mermaid
 from rookery.planners.planner import Check, Child, Choice, Facts, Planner, Result, Verdict, Work
 from rookery.planners.result import Answer, SearchResult, SearchTree
 from rookery.planners.search import Search, search
@@ -23,7 +24,9 @@ __all__ = [
     "Work",
     "beam",
     "claimed",
+    "draw",
     "exact",
+    "mermaid",
     "public_tests",
     "search",
     "value",
