@@ -2,6 +2,7 @@
 
 from rookery.planners.beam import beam
 from rookery.planners.draw import draw, mermaid
+from rookery.planners.ledger import LossLedger, ledger
 from rookery.planners.planner import Check, Child, Choice, Facts, Planner, Result, Verdict, Work
 from rookery.planners.result import Answer, SearchResult, SearchTree
 from rookery.planners.search import Search, search
@@ -14,6 +15,7 @@ __all__ = [
     "Child",
     "Choice",
     "Facts",
+    "LossLedger",
     "Planner",
     "Result",
     "Search",
@@ -26,6 +28,7 @@ __all__ = [
     "claimed",
     "draw",
     "exact",
+    "ledger",
     "mermaid",
     "public_tests",
     "search",
