@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rookery.planners.planner import Child, Result
 from rookery.planners.tree import DONE, FAILED, OPEN, ROOT, Tree
@@ -48,7 +48,7 @@ class Line:
         return bool(passed) or tree.final[self.node] or self.steps >= depth
 
 
-def picked(children: Sequence[Child], luck: float) -> Child:
+def picked(children: Sequence[Child[Any]], luck: float) -> Child[Any]:
     """The only child, or one drawn: with odds as the priors where all have one above 0, else evenly. ``luck``: from [0, 1)."""
     priors = [child.prior or 0.0 for child in children]
     odds = priors if all(prior > 0 for prior in priors) else [1.0] * len(children)

@@ -2,7 +2,8 @@
 
 A step's first parameter takes the state. By name a step may further take ``answer`` (an answer to be improved; the state is the
 root's then), ``feedback`` and ``score`` (what the goal said of it), ``path`` (the states from the root on), ``root`` (the first
-state), ``lessons`` (what was learned from failures), and whatever else its planner gives.
+state), ``lessons`` (what was learned from failures), ``sample`` (which of several draws of the same question it is, from 0 up: what a
+tool that draws by chance takes as its seed), and whatever else its planner gives.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rookery.planners.planner import Check, Child, Verdict
 from rookery.planners.tree import Tree
 
 Function = Prompt[..., Any] | Tool[..., Any] | Graph
-FILLED = frozenset({"answer", "feedback", "score", "path", "root", "lessons"})
+FILLED = frozenset({"answer", "feedback", "score", "path", "root", "lessons", "sample"})
 """Parameters that the search fills in by name."""
 MOST_CHILDREN = 1_000
 """Of one proposal so many children are taken; more would fill the memory, not the tree."""
@@ -161,7 +162,7 @@ class Step:
     def arguments(self, tree: Tree, nodes: tuple[int, ...], given: Mapping[str, Any]) -> dict[str, Any]:
         """What the function is called with for a work about ``nodes``."""
         node = nodes[0]
-        if self.first in given:
+        if self.first in given and self.first != "sample":
             state: Any = given[self.first]
         elif self.together:
             state = [tree.state[one] for one in nodes]
@@ -171,9 +172,11 @@ class Step:
         known = {self.first: state} if self.first else {}
         check = tree.check[node]
         for name in self.params:
+            if name == self.first:
+                continue
             if name in given:
                 known[name] = given[name]
-            elif name == self.first or name not in FILLED:
+            elif name not in FILLED:
                 continue
             elif name == "answer" and node and not self.together:
                 known[name] = tree.state[node]

@@ -103,6 +103,7 @@ class Tree:
         """The next work."""
         number = self.works
         self.works += 1
+        given["sample"] = sample
         return Work(number, step, nodes, sample, temperature, given)
 
     def take(self, work: Work) -> bool:
