@@ -180,7 +180,7 @@ class TreeGrown(Event):
     call: str
     """The search."""
     nodes: list[list[Any]]
-    """Rows of id, parent's id (-1: none), status, value (or None), label. Row 0 begins the tree anew."""
+    """Rows of id, parent's id (-1: none), status, value (or None), label (empty: as before). The tree begins anew with a labelled row 0."""
 
 
 @event

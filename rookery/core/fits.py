@@ -167,8 +167,16 @@ def _elements(origin: Any, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
             return (str,)
         if hasattr(origin, "__pydantic_fields__"):
             return None
+        if issubclass(origin, tuple):
+            return _fields(origin)
         return args[:1] if args else (Any,)
     return None
+
+
+def _fields(named: Any) -> tuple[Any, ...]:
+    """The types of a NamedTuple's fields."""
+    hints = _hints(named)
+    return tuple(hints.get(name, Any) for name in getattr(named, "_fields", ()))
 
 
 def _tuple(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], bool]:
@@ -208,8 +216,7 @@ def _fits_tuple(origin_a: Any, args_a: tuple[Any, ...], args_b: tuple[Any, ...],
     if not (isinstance(origin_a, type) and issubclass(origin_a, tuple)):
         return False
     if origin_a is not tuple:  # a NamedTuple
-        hints = _hints(origin_a)
-        args_a = tuple(hints[name] for name in getattr(origin_a, "_fields", ()))
+        args_a = _fields(origin_a)
     held, open_a = _tuple(args_a)
     wanted, open_b = _tuple(args_b)
     if open_b:

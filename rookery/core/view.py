@@ -185,13 +185,13 @@ def _call_failed(view: View, event: ev.CallFailed) -> None:
 def _tree_grown(view: View, event: ev.TreeGrown) -> None:
     tree = view.trees.setdefault(event.call, [])
     for number, parent, status, value, label in event.nodes:
-        if number == 0:
+        if number == 0 and label:
             tree.clear()
         if number == len(tree):
             tree.append(TreeNode(parent, status, value, label))
         elif number < len(tree):
             node = tree[number]
-            node.parent, node.status, node.value, node.label = parent, status, value, label
+            node.parent, node.status, node.value, node.label = parent, status, value, label or node.label
 
 
 def _asked(view: View, event: ev.QuestionAsked) -> None:

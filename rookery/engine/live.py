@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import replace
@@ -50,8 +51,8 @@ class LiveScope:
 
     # ---------------------------------------------------------------- what a search needs besides
 
-    def call(self, function: Any, args: Mapping[str, Any], policy: Policy, *, name: str = "") -> Variable[Any]:
-        """Carry out one call of a prompt, tool or graph on known values, under options that hold for every prompt within it.
+    def call(self, function: Any, args: Mapping[str, Any], policy: Policy, *, name: str = "") -> str:
+        """Carry out one call of a prompt, tool or graph on known values, under options that hold for every prompt within it; its path.
 
         The options are part of what the call is known again by: two samples of one question are two calls.
         """
@@ -59,8 +60,23 @@ class LiveScope:
         call = Call(name or function.name, function.kind, function.returns, sources, function=function, policy=getattr(function, "policy", NO_POLICY),
                     labels=getattr(function, "labels", NO_LABELS))
         variable = self._made(call, {}, f"{policy.seed}|{policy.sample}|{policy.temperature}")
-        self.run.steering[variable.name] = policy
-        return variable
+        if call.kind != "tool" or function.is_async:  # there may be prompts in it
+            self.run.steering[variable.name] = policy
+        return variable.name
+
+    def value(self, call: str) -> asyncio.Future[Any]:
+        """The value of a call that this code made."""
+        return self.run.value_at(call)
+
+    async def landed(self, future: asyncio.Future[Any], timeout_s: float | None) -> bool:
+        """Wait for one of this code's calls; False when ``timeout_s`` is over first."""
+        self.waiting += 1
+        self.run.let_others_in()
+        try:
+            done, _ = await asyncio.wait({future}, timeout=timeout_s)
+            return bool(done)
+        finally:
+            self.waiting -= 1
 
     def cancel(self, call: str) -> None:
         """A call that this code made is no longer wanted; awaiting it raises RunCancelled."""

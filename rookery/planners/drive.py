@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from dataclasses import dataclass
 from typing import Any, cast
 
 from rookery.core.event import Fault
 from rookery.core.label import SECRET
 from rookery.core.limit import Limit
 from rookery.core.policy import Policy
+from rookery.core.spend import NOTHING_SPENT
 from rookery.core.tape import current_live, living
 from rookery.core.template import as_text
 from rookery.core.value import codec
@@ -23,8 +25,8 @@ from rookery.errors import CallFailed, OutsideRun, SearchFailed
 from rookery.planners.planner import Check, Child, Result, Verdict, Work
 from rookery.planners.result import Answer, SearchResult, SearchTree
 from rookery.planners.search import Search
-from rookery.planners.step import children_of, key_of
-from rookery.planners.tree import Tree
+from rookery.planners.step import Step, children_of, key_of
+from rookery.planners.tree import ANSWER, Tree
 
 AHEAD = 8
 """Of a planner that may be asked ahead, so many works are taken for each place in flight."""
@@ -39,6 +41,17 @@ SEEN = {
 }
 
 
+@dataclass(slots=True)
+class Flight:
+    """A work that was asked and is not told yet."""
+
+    work: Work
+    future: asyncio.Future[Any] | None = None
+    """Of a work that is one call: the call's value. Of all others: their Result."""
+    call: str = ""
+    """The path of the call, where it is one."""
+
+
 class Drive:
     """One search under way."""
 
@@ -49,14 +62,22 @@ class Drive:
         self.live = cast("LiveScope", live)
         self.search = search
         self.planner = search.planner
+        self.facts = search.planner.facts
         evaluate = search.steps.get("evaluate")
         self.tree = Tree(
             state, key=key_of(state, search.key_function), steps=frozenset(search.steps), together=evaluate is not None and evaluate.together,
             merges=search.merge, answers_wanted=search.answers_wanted,
         )
-        self.pending: deque[tuple[Work, asyncio.Task[Result]]] = deque()
-        self.flying: dict[int, set[str]] = {}
-        self.gate = asyncio.Semaphore(search.concurrency)
+        self.pending: deque[Flight] = deque()
+        """In the order of the works; the first is the next to be told."""
+        self.queue: deque[Flight] = deque()
+        """Those of them that wait for a place in flight."""
+        self.flying = 0
+        self.made: dict[int, set[str]] = {}
+        """The calls of works that make several."""
+        self.policies: dict[tuple[int, float | None, bool], Policy] = {}
+        self.known = 0
+        """Nodes that the log has been told of."""
         self.works: Counter[str] = Counter()
         self.faults: list[Fault] = []
         self.failed = 0
@@ -65,6 +86,13 @@ class Drive:
         goal = search.steps.get("goal")
         self.direct = goal.function.function if goal is not None and getattr(goal.function.policy, "inline", False) else None
         """The goal, where it is a quick function: called as it is, not as a call of the run."""
+        self.single = {name for name, step in search.steps.items() if self._is_single(name, step)}
+        """Steps whose works are one call each."""
+
+    def _is_single(self, name: str, step: Step) -> bool:
+        if name == "evaluate":
+            return step.samples == 1 and not step.together
+        return "goal" not in self.search.steps or self.direct is not None or name not in ("propose", self.facts.answer_step)
 
     async def run(self) -> SearchResult[Any]:
         """Search until there is a reason to stop."""
@@ -86,25 +114,22 @@ class Drive:
     async def _root(self) -> str | None:
         """Check the first state; it may be a solution already."""
         goal = self.search.steps.get("goal")
-        if goal is None or not goal.takes(self.tree.state[0]):
-            self._told()
-            return None
-        work = Work(-1, "goal", (0,))
-        try:
-            check = await self._check(work, self.tree.state[0])
-        except Exception as error:  # as in ``_carry``
-            check = None
-            self._failed(_fault(error))
-        self.tree.check[0] = check
-        if check is not None and check.passed:
-            self.tree.passed.append(0)
-            self.tree.mark(0, "answer")
+        if goal is not None and goal.takes(self.tree.state[0]):
+            try:
+                check = await self._check(-1, self.tree.state[0])
+            except Exception as error:  # as in ``_carry``
+                self._failed(_fault(error))
+            else:
+                self.tree.check[0] = check
+                if check.passed:
+                    self.tree.passed.append(0)
+                    self.tree.mark(0, ANSWER)
         self._told()
         return "verified" if self.tree.is_solved else None
 
     async def _loop(self) -> str:
         tree, planner, search = self.tree, self.planner, self.search
-        window = search.concurrency * (AHEAD if planner.facts.eager else 1)
+        window = search.concurrency * (AHEAD if self.facts.eager else 1)
         while True:
             reason = planner.done(tree)
             if reason is not None:
@@ -113,33 +138,34 @@ class Drive:
                 return "limit: nodes"
             while len(self.pending) < window:
                 works = planner.ask(tree, window - len(self.pending), search.seed)
-                for work in works:
-                    self.pending.append((work, asyncio.create_task(self._carry(work), name=work.step)))
+                flights = [Flight(work) for work in works]
+                self.pending += flights
+                self.queue += flights
                 if not works:
                     break
+            self._launch()
             if not self.pending:
                 return planner.done(tree) or "exhausted"
-            work, task = self.pending[0]
-            if not await self._in_time(task):
+            flight = self.pending[0]
+            if not await self._in_time(flight):
                 return "limit: seconds"
-            result = task.result()
-            self.pending.popleft()
-            self.flying.pop(work.id, None)
-            stop = self._count(work, result)
+            result = self._landed(self.pending.popleft())
+            stop = self._count(flight.work, result)
             if stop:
                 return stop
-            planner.tell(tree, work, result)
+            planner.tell(tree, flight.work, result)
             self._told()
 
-    async def _in_time(self, task: asyncio.Task[Result]) -> bool:
-        if self.deadline is None:
-            await asyncio.wait({task})
+    async def _in_time(self, flight: Flight) -> bool:
+        """Wait for a work's end; False when the search's time is up first."""
+        while flight.future is None:  # those that gave up their places have ended, and have not said so yet
+            await asyncio.sleep(0)
+        if flight.future.done() and self.deadline is None:
             return True
-        left = self.deadline - asyncio.get_running_loop().time()
-        if left <= 0:
+        left = None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
+        if left is not None and left <= 0:
             return False
-        done, _ = await asyncio.wait({task}, timeout=left)
-        return bool(done)
+        return await self.live.landed(flight.future, left)
 
     def _count(self, work: Work, result: Result) -> str:
         if result.fault is None:
@@ -159,93 +185,146 @@ class Drive:
 
     # ---------------------------------------------------------------- one work
 
-    async def _carry(self, work: Work) -> Result:
-        async with self.gate:
-            try:
-                return await self._done(work)
-            except Exception as error:  # also of a function that was passed as it is, a goal or a key: its failure is the work's
-                return Result(fault=_fault(error))
+    def _launch(self) -> None:
+        """Start works in their order while there are places."""
+        while self.queue and self.flying < self.search.concurrency and not self.is_over:
+            flight = self.queue.popleft()
+            self.flying += 1
+            if flight.work.step in self.single:
+                try:
+                    flight.call = self._call(flight.work, flight.work.sample)
+                    flight.future = self.live.value(flight.call)
+                except Exception as error:  # arguments that cannot be written: the work's failure, as in ``_carry``
+                    flight.future = asyncio.get_running_loop().create_future()
+                    flight.future.set_exception(error)
+            else:
+                flight.future = asyncio.create_task(self._carry(flight.work), name=flight.work.step)
+            if flight.future.done():  # an earlier process has carried it out
+                self.flying -= 1
+            else:
+                flight.future.add_done_callback(self._freed)
 
-    async def _done(self, work: Work) -> Result:
-        step = self.search.steps[work.step]
+    def _freed(self, future: asyncio.Future[Any]) -> None:
+        self.flying -= 1
+        if not future.cancelled():
+            future.exception()  # it is read when its turn comes
+        self._launch()
+
+    def _landed(self, flight: Flight) -> Result:
+        """What came of a work that has ended."""
+        assert flight.future is not None
+        self.made.pop(flight.work.id, None)
+        try:
+            raw = flight.future.result()
+            return self._single(flight, raw) if flight.call else raw
+        except Exception as error:  # also of a function that was passed as it is, a goal or a key: its failure is the work's
+            return Result(fault=_fault(error))
+
+    def _single(self, flight: Flight, raw: Any) -> Result:
+        """The result of a work that is one call."""
+        work, step = flight.work, self.search.steps[flight.work.step]
         if work.step == "evaluate":
-            return Result(values=await self._evaluate(work))
-        path, raw = await self._call(work, work.sample)
-        confidence = self.live.confidence(path) if self.planner.facts.logprobs else None
-        spend = self.live.spend(path) if self.planner.facts.costs else Result().spend
-        if work.step not in ("propose", self.planner.facts.answer_step):
+            return Result(values=[step.number(raw, self.live.confidence(flight.call) if step.weighs else None)])
+        confidence, spend = self._told_of(flight.call)
+        if work.step not in ("propose", self.facts.answer_step):
             return Result(value=raw, confidence=confidence, spend=spend)
-        children = children_of(raw, step if work.step == "propose" else None, self.search.key_function)
-        return Result(children=await self._checked(work, children), value=raw, confidence=confidence, spend=spend)
+        children = [child if (check := self._known_check(child)) is None else _with(child, check) for child in self._children(work, raw)]
+        return Result(children=children, value=raw, confidence=confidence, spend=spend)
 
-    async def _call(self, work: Work, sample: int) -> tuple[str, Any]:
-        """Carry out a work's step once, as a call of the run."""
+    def _children(self, work: Work, raw: Any) -> list[Child[Any]]:
+        return children_of(raw, self.search.steps["propose"] if work.step == "propose" else None, self.search.key_function)
+
+    def _told_of(self, call: str) -> tuple[Any, Any]:
+        """How sure the model was of a call, and what it cost, where the planner wants to know."""
+        return (self.live.confidence(call) if self.facts.logprobs else None, self.live.spend(call) if self.facts.costs else NOTHING_SPENT)
+
+    def _known_check(self, child: Child[Any]) -> Check | None:
+        """What the goal says of a child, where that takes no call."""
+        node = self.tree.ids.get(child.key)
+        if node is not None and self.tree.check[node] is not None:
+            return self.tree.check[node]
+        if self.direct is None or not self.search.steps["goal"].takes(child.state):
+            return None
+        return self._directly(child.state)
+
+    def _directly(self, state: Any) -> Check:
+        assert self.direct is not None
+        with living(None):  # tools that it calls are plain functions to it
+            raw = self.direct(state)
+        return raw if isinstance(raw, Check) else Check(bool(raw))
+
+    async def _carry(self, work: Work) -> Result:
+        """A work that makes several calls."""
+        try:
+            if work.step == "evaluate":
+                return Result(values=await self._evaluate(work))
+            call = self._call(work, work.sample)
+            raw = await self._value(work.id, call)
+            children = self._children(work, raw)
+            checks = await asyncio.gather(*(self._checked(work.id, child) for child in children))
+            confidence, spend = self._told_of(call)
+            return Result(children=checks, value=raw, confidence=confidence, spend=spend)
+        except Exception as error:  # as in ``_landed``
+            return Result(fault=_fault(error))
+
+    def _call(self, work: Work, sample: int) -> str:
+        """Make the call of a work's step; its path."""
         step = self.search.steps[work.step]
-        policy = self.search.policy_of(sample, work.temperature, logprobs=self.planner.facts.logprobs or step.weighs)
-        return await self._made(work, work.step, step.arguments(self.tree, work.nodes, work.given), policy)
+        return self.live.call(step.function, step.arguments(self.tree, work.nodes, work.given), self._policy(step, sample, work.temperature),
+                              name=work.step)
 
-    async def _made(self, work: Work, name: str, args: dict[str, Any], policy: Policy) -> tuple[str, Any]:
+    def _policy(self, step: Step, sample: int, temperature: float | None) -> Policy:
+        key = sample, temperature, step.weighs
+        found = self.policies.get(key)
+        if found is None:
+            found = self.policies[key] = self.search.policy_of(sample, temperature, logprobs=self.facts.logprobs or step.weighs)
+        return found
+
+    async def _value(self, work: int, call: str) -> Any:
+        self.made.setdefault(work, set()).add(call)
         if self.is_over:
-            raise asyncio.CancelledError
-        variable = self.live.call(self.search.steps[name].function, args, policy, name=name)
-        self.flying.setdefault(work.id, set()).add(variable.name)
-        return variable.name, await variable
+            self.live.cancel(call)
+        return await self.live.value(call)
+
+    async def _checked(self, work: int, child: Child[Any]) -> Child[Any]:
+        known = self._known_check(child)
+        if known is not None:
+            return _with(child, known)
+        return _with(child, await self._check(work, child.state)) if self.search.steps["goal"].takes(child.state) else child
+
+    async def _check(self, work: int, state: Any) -> Check:
+        if self.direct is not None:
+            return self._directly(state)
+        goal = self.search.steps["goal"]
+        raw = await self._value(work, self.live.call(goal.function, {goal.first: state}, self._policy(goal, 0, None), name="goal"))
+        return raw if isinstance(raw, Check) else Check(bool(raw))
 
     async def _evaluate(self, work: Work) -> list[float]:
         step = self.search.steps["evaluate"]
         first = work.sample * step.samples
-        made = await asyncio.gather(*(self._call(work, first + number) for number in range(step.samples)))
+        calls = [self._call(work, first + number) for number in range(step.samples)]
+        made = await asyncio.gather(*(self._value(work.id, call) for call in calls))
         if not step.together:
-            return [sum(step.number(raw, self.live.confidence(path) if step.weighs else None) for path, raw in made)]
+            return [sum(step.number(raw, self.live.confidence(call) if step.weighs else None) for call, raw in zip(calls, made, strict=True))]
         votes = [0.0] * len(work.nodes)
-        for _, raw in made:
+        for raw in made:
             place = int(step.number(raw))
             if 1 <= place <= len(votes):  # a vote for what is not there is lost, as in the paper
                 votes[place - 1] += 1.0
         return votes
-
-    async def _checked(self, work: Work, children: list[Child[Any]]) -> list[Child[Any]]:
-        """The children with what the goal says of each, checked side by side."""
-        goal = self.search.steps.get("goal")
-        if goal is None:
-            return children
-        known, ids = self.tree.check, self.tree.ids
-
-        async def check(child: Child[Any]) -> Child[Any]:
-            node = ids.get(child.key)
-            if node is not None and known[node] is not None:
-                return Child(child.state, child.prior, child.key, known[node], child.final)
-            if not goal.takes(child.state):
-                return child
-            return Child(child.state, child.prior, child.key, await self._check(work, child.state), child.final)
-
-        if self.direct is not None:
-            return [await check(child) for child in children]
-        return list(await asyncio.gather(*(check(child) for child in children)))
-
-    async def _check(self, work: Work, state: Any) -> Check:
-        goal = self.search.steps["goal"]
-        if self.direct is not None:
-            with living(None):  # tools that it calls are plain functions to it
-                raw = self.direct(state)
-        else:
-            _, raw = await self._made(work, "goal", {goal.first: state}, self.search.policy_of(0, None, logprobs=False))
-        return raw if isinstance(raw, Check) else Check(bool(raw))
 
     # ---------------------------------------------------------------- the end
 
     async def _stop(self) -> None:
         """Take back what is still in flight, so that nothing is spent after the end."""
         self.is_over = True
-        for work, _ in self.pending:
-            for call in self.flying.get(work.id, ()):
+        flights = [flight for flight in self.pending if flight.future is not None]
+        for flight in flights:
+            for call in self.made.get(flight.work.id, {flight.call} - {""}):
                 self.live.cancel(call)
-        tasks = [task for _, task in self.pending]
-        for work, task in self.pending:
-            if work.id not in self.flying:
-                task.cancel()
-        if tasks:
-            await asyncio.gather(*tasks, return_exceptions=True)
+        futures = [flight.future for flight in flights if flight.future is not None]
+        if futures:
+            await asyncio.gather(*futures, return_exceptions=True)
             await asyncio.sleep(0)  # what was cancelled books what it used
 
     def _told(self) -> None:
@@ -253,7 +332,9 @@ class Drive:
         tree = self.tree
         changed, tree.changed = sorted(tree.changed), {}
         if changed:
-            self.live.grow([[node, tree.parent[node], tree.status[node], tree.value[node], self._label(node)] for node in changed])
+            rows = [[n, tree.parent[n], tree.status[n], tree.value[n], self._label(n) if n >= self.known else ""] for n in changed]
+            self.known = len(tree)
+            self.live.grow(rows)
 
     def _label(self, node: int) -> str:
         if SECRET in self.live.labels:
@@ -274,6 +355,10 @@ class Drive:
         check = self.tree.check[node]
         verdict = self.search.verdict if check is not None and check.passed else Verdict.UNVERIFIED
         return Answer(self.tree.state[node], verdict, node, self.tree.value[node], votes, check.feedback if check is not None else "")
+
+
+def _with(child: Child[Any], check: Check) -> Child[Any]:
+    return Child(child.state, child.prior, child.key, check, child.final)
 
 
 def _fault(error: Exception) -> Fault:

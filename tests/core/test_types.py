@@ -482,6 +482,7 @@ NO: list[tuple[Any, Any]] = [
     (dict[str, str], Tree),
     (decimal.Decimal, float),
     (Row, tuple[str, str]),
+    (Row, Sequence[bool]),
     (list, tuple),
 ]
 
