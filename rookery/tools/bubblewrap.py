@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ INSTALL = "apt-get install bubblewrap (or your system's package of that name)"
 KERNEL = (5, 14)
 """From here on RLIMIT_NPROC is counted for each user namespace, so it binds one sandbox and not all of a user's processes."""
 NOBODY = 65534
+FILES_PER_MB = 256
+"""A program may have 1000 files and so many more for each megabyte of its disk."""
 INSIDE = 1000
 """The user and group that a program sees itself as."""
 _READY_S = 20.0
@@ -90,10 +93,10 @@ class Bubblewrap:
             cell = self._take(kind)
             try:
                 await _until_ready(cell)
-                self._start_ahead(kind)
                 return await _converse(cell, order, limit, doors or {})
             finally:
                 await _gone(cell)
+                asyncio.get_running_loop().call_soon(self._start_ahead, kind)  # after the caller has gone on
 
     async def aclose(self) -> None:
         """See ``Sandbox.aclose``."""
@@ -212,7 +215,7 @@ async def _until_ready(cell: Cell) -> None:
         line = await cell.line(_READY_S)
     except TimeoutError:
         line = None
-    if line != b'{"ready":1}':
+    if line is None or not line.startswith(b'{"ready":'):
         await asyncio.sleep(0)
         cell.drain()
         said = cell.stderr.decode(errors="replace").strip()[-600:]
@@ -231,6 +234,7 @@ def _setup_hint(said: str) -> str:
 async def _converse(cell: Cell, order: bytes, limit: SandboxLimit, doors: Mapping[str, Door]) -> Outcome:
     loop = asyncio.get_running_loop()
     cell.output_bytes = limit.output_bytes
+    cell.max_files = 1000 + FILES_PER_MB * limit.disk_mb
     began, paused_s, calls = loop.time(), 0.0, 0
     cell.send(order)
     value, fault = None, None
@@ -256,8 +260,9 @@ async def _converse(cell: Cell, order: bytes, limit: SandboxLimit, doors: Mappin
         paused_s += loop.time() - asked
     wall_s = loop.time() - began - paused_s
     cell.drain()
-    if cell.overrun == "output":
-        value, fault = None, Fault("output", f"it wrote more than {limit.output_bytes:,} bytes")
+    if cell.overrun is not None:
+        much = f"{limit.output_bytes:,} bytes" if cell.overrun == "output" else f"{cell.max_files:,} files"
+        value, fault = None, Fault(cell.overrun, f"it wrote more than {much}")
     await _gone(cell)
     return Outcome(
         value=value, fault=fault, stdout=cell.stdout.decode(errors="replace"), stderr=cell.stderr.decode(errors="replace"),
@@ -267,13 +272,13 @@ async def _converse(cell: Cell, order: bytes, limit: SandboxLimit, doors: Mappin
 
 async def _why(cell: Cell, limit: SandboxLimit) -> Fault | None:
     """Why there is no answer; gives the process a moment to end by itself, so that it can be told how."""
-    if cell.overrun == "output":
+    if cell.overrun is not None:
         return None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.5):
             await cell.ended()
     code = cell.exit_code
-    if cell.cpu_s >= limit.cpu_s:
+    if cell.cpu_s >= limit.cpu_s or (code == 128 + signal.SIGKILL and cell.cpu_s >= 0.95 * limit.cpu_s):
         return Fault("timeout", f"it used more than {limit.cpu_s:g} s of processor time")
     how = "closed its answer" if code is None else f"ended by signal {code - 128}" if code > 128 else f"ended with status {code}"
     return Fault("crash", f"its process {how} without a value")

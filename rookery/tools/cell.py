@@ -18,7 +18,7 @@ _CHUNK = 1 << 16
 WATCH_S = 0.1
 """How often a watched cell is looked at."""
 
-Overrun = Literal["output", "disk", "memory"]
+Overrun = Literal["output", "disk"]
 
 
 class Cell:
@@ -38,7 +38,9 @@ class Cell:
         self._ended: set[int] = set()
         self._news: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._watch: asyncio.TimerHandle | None = None
         self.output_bytes = _CHUNK
+        self.max_files = 1000
         self.overrun: Overrun | None = None
         self.exit_code: int | None = None
         self.cpu_s = 0.0
@@ -50,6 +52,7 @@ class Cell:
         """Begin to read and write, in the running event loop."""
         self.output_bytes = output_bytes
         self._loop = asyncio.get_running_loop()
+        self._watch = self._loop.call_later(WATCH_S, self._look)
         self._news = asyncio.Event()
         for fd in self._read:
             if fd not in self._ended:
@@ -95,6 +98,17 @@ class Cell:
             self._loop.remove_reader(fd)
         if fd in (self._answer, self._status) or self.overrun:
             self._news.set()
+
+    def _look(self) -> None:
+        """Count the files below its /tmp: the size that bubblewrap gives the file system does not bound them, and each takes memory."""
+        assert self._news is not None and self._loop is not None
+        if self.inner is not None:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it is ending
+                found = os.statvfs(f"/proc/{self.inner}/root/tmp")
+                if found.f_files - found.f_ffree > self.max_files:
+                    self.overrun = "disk"
+                    self._news.set()
+        self._watch = self._loop.call_later(WATCH_S, self._look)
 
     def _give(self) -> None:
         assert self._loop is not None
@@ -202,6 +216,8 @@ class Cell:
         """Let go of its pipes; it ends by itself then if it has no order."""
         if self._pidfd == -1:
             return
+        if self._watch is not None:
+            self._watch.cancel()
         for fd in (*self._read, self._pidfd, self._inner_fd, self._ask):
             if fd == -1:
                 continue
