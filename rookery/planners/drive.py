@@ -17,8 +17,6 @@ from rookery.core.policy import Policy
 from rookery.core.spend import NOTHING_SPENT
 from rookery.core.tape import current_live, living
 from rookery.core.template import as_text
-from rookery.core.value import codec
-from rookery.core.view import TreeNode
 from rookery.engine.attempt import fault_of
 from rookery.engine.live import LiveScope
 from rookery.errors import CallFailed, OutsideRun, SearchFailed
@@ -158,7 +156,7 @@ class Drive:
 
     async def _in_time(self, flight: Flight) -> bool:
         """Wait for a work's end; False when the search's time is up first."""
-        while flight.future is None:  # those that gave up their places have ended, and have not said so yet
+        while flight.future is None:  # noqa: ASYNC110 - those that gave up their places have ended, and have not said so yet
             await asyncio.sleep(0)
         if flight.future.done() and self.deadline is None:
             return True
@@ -345,10 +343,9 @@ class Drive:
         tree, choice = self.tree, self.planner.choose(self.tree)
         answers = [self._answer(node, choice.votes.get(node, 0)) for node in choice.nodes]
         verdict = answers[0].verdict if answers else Verdict.UNVERIFIED
-        nodes = [TreeNode(tree.parent[n], tree.status[n], tree.value[n], self._label(n)) for n in range(len(tree))]
         return SearchResult(
             answers, verdict, choice.by if answers else "", SEEN[verdict], reason, self.planner.facts.name, dict(self.works), spent,
-            self.search.unused, self.faults, self.failed, SearchTree(nodes, [codec(type(state)).dump(state).decode() for state in tree.state]),
+            self.search.unused, self.faults, self.failed, SearchTree.of(tree, [self._label(node) for node in range(len(tree))]),
         )
 
     def _answer(self, node: int, votes: int) -> Answer[Any]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from rookery.core.event import Fault
 from rookery.core.spend import NOTHING_SPENT, Spend
+from rookery.core.value import codec
 from rookery.core.view import TreeNode
 from rookery.planners.planner import Verdict
+from rookery.planners.tree import Tree
 
 A = TypeVar("A")
 
@@ -30,13 +34,28 @@ class Answer(Generic[A]):
     """What the goal said of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SearchTree:
     """The tree of a search that is over. ``draw`` makes a picture of it."""
 
-    nodes: list[TreeNode] = field(default_factory=list)
-    states: list[str] = field(default_factory=list)
-    """Each node's state as JSON text."""
+    columns: str = "[[],[],[],[],[]]"
+    """Parents, statuses, values, labels and states of the nodes, as JSON: one text, so that a tree of 100,000 nodes is written at once."""
+
+    @classmethod
+    def of(cls, tree: Tree, labels: list[str]) -> SearchTree:
+        """The tree as it stands."""
+        states = [codec(type(state)).dump(state).decode() for state in tree.state]
+        return cls(json.dumps([tree.parent, tree.status, tree.value, labels, states], ensure_ascii=False, separators=(",", ":")))
+
+    @cached_property
+    def nodes(self) -> list[TreeNode]:
+        """The nodes; a node's place in the list is its id."""
+        return [TreeNode(*row) for row in zip(*json.loads(self.columns)[:4], strict=True)]
+
+    @cached_property
+    def states(self) -> list[str]:
+        """Each node's state as JSON text."""
+        return list(json.loads(self.columns)[4])
 
     def __len__(self) -> int:
         return len(self.nodes)
