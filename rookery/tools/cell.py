@@ -148,7 +148,11 @@ class Cell:
             for line in self._read[self._status].splitlines():
                 found = json.loads(line).get("child-pid") if line.startswith(b"{") and line.endswith(b"}") else None
                 if found is not None and _parent(found) == self.pid:
-                    self._inner, self._inner_fd = found, os.pidfd_open(found)
+                    try:
+                        self._inner_fd = os.pidfd_open(found)
+                    except ProcessLookupError:  # it has ended meanwhile
+                        return None
+                    self._inner = found
         return self._inner
 
     def used_cpu_s(self) -> float:
