@@ -72,7 +72,8 @@ def constants_of(form: Form) -> list[Any]:
 def verdict(a: Form, b: Form, *, agreed: int, distinct: int, differed: int) -> Verdict:
     """What two functions are to one another.
 
-    :param agreed: calls to which both gave the same value; ``distinct`` of those values differ from one another.
+    :param agreed: calls to which both gave the same value; ``distinct`` of those values differ from one another. Functions without
+        parameters have one call, and that says all.
     :param differed: calls to which they gave different values, or only one of them did.
     """
     if a.exact == b.exact:
@@ -81,7 +82,7 @@ def verdict(a: Form, b: Form, *, agreed: int, distinct: int, differed: int) -> V
         return "constant" if not differed else "other"
     if differed or not agreed:
         return "other"
-    if a.steps == b.steps and agreed >= COPY_EVIDENCE and distinct >= min(3, agreed):
+    if a.steps == b.steps and (not a.params or (agreed >= COPY_EVIDENCE and distinct >= 2)):
         return "copy"
     if _large(a) == _large(b) and agreed >= TWIN_EVIDENCE and distinct >= 5:
         return "twin"

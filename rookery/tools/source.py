@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Optional, Union
 
@@ -69,7 +70,9 @@ def parsed(source: str, name: str = "") -> ast.Module:
     if len(source.encode("utf-8", "replace")) > MAX_SOURCE_BYTES:
         raise ToolUnfit(f"{label} can't be a tool", tool=name, faults=[("source", f"it is longer than {MAX_SOURCE_BYTES} bytes")])
     try:
-        return ast.parse(source)
+        with warnings.catch_warnings():  # what it says of odd escapes is not for those who read it here
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         at = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else str(error) or type(error).__name__
         raise ToolUnfit(f"{label} can't be a tool", tool=name, faults=[("source", at)]) from error

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rookery.core.function import prompt
+from rookery.errors import ToolUnfit
 from rookery.tools.record import Example
+from rookery.tools.source import parsed
 
 SOLUTION = "solution"
 """The function that solves a problem is called so."""
@@ -128,8 +130,8 @@ def abstractions_of(text: str) -> list[Abstraction]:
 def _defined(source: str) -> list[str]:
     """The functions at a source's top; none where it is broken."""
     try:
-        return [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return [node.name for node in parsed(source).body if isinstance(node, ast.FunctionDef)]
+    except ToolUnfit:
         return []
 
 
@@ -174,8 +176,8 @@ def _type_of(values: Sequence[Any]) -> str:
 def called_in(source: str, names: Mapping[str, Any]) -> list[str]:
     """Which of the names a source reads without defining them, in the order of the text."""
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = parsed(source)
+    except ToolUnfit:
         return []
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     read = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
