@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -20,6 +19,7 @@ from rookery.core.graph import Param
 from rookery.core.label import UNTRUSTED
 from rookery.errors import ParseFailed, ToolChanged, ToolError, ToolFailed, ToolReplyWrong, ToolTimeout, ToolUnfit, ToolUnreachable
 from rookery.tools.approval import Allow, allow_none, gated
+from rookery.tools.intake import plain_text, qualified, quoted
 from rookery.tools.pipe import Pipe
 from rookery.tools.schema import Parameters, identifier, parameters, type_of
 
@@ -29,12 +29,7 @@ if TYPE_CHECKING:
     from mcp.types import Tool as Described
 
 MAX_TOOLS = 1_000
-MAX_NAME = 64
-"""Model servers take names of tools up to so many characters."""
-MAX_DESCRIPTION = 1_000
 _SHOWN = 2_000
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
-"""What a reader does not see and a model reads: control, direction and tag characters."""
 _KEY = "idempotency-key"
 
 
@@ -189,8 +184,8 @@ class McpServer:
         hints = described.annotations
         is_read_only = self.trusts_hints and hints is not None and hints.read_only_hint is True
         tool: Tool[..., Any] = Tool(
-            call, name=_qualified(self.name, described.name), effect=not is_read_only, labels=frozenset({UNTRUSTED}),
-            doc=f"{self.name} says of this tool: “{plain_text(described.description or described.title or described.name, MAX_DESCRIPTION)}”",
+            call, name=qualified(self.name, described.name), effect=not is_read_only, labels=frozenset({UNTRUSTED}),
+            doc=quoted(self.name, described.description or described.title or described.name),
             signature=({**found.params, key: Param(key, IdempotencyKey, "")}, returns),
         )
         return gated(tool, allow=self.allow)
@@ -282,18 +277,6 @@ class McpServer:
 # ------------------------------------------------------------------ words and types
 
 
-def plain_text(text: str, most: int) -> str:
-    """Text of others as it may be shown and offered: without what cannot be seen, in one paragraph, and not too long."""
-    text = " ".join(_CONTROL.sub("", text).replace("“", '"').replace("”", '"').split())
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _qualified(server: str, name: str) -> str:
-    """``server__name`` in letters that all model servers take; one that is too long keeps its beginning and gets a digest."""
-    made = re.sub(r"[^A-Za-z0-9_-]", "_", f"{server}__{name}")
-    return made if len(made) <= MAX_NAME else f"{made[: MAX_NAME - 9]}_{hashlib.blake2b(f'{server} {name}'.encode(), digest_size=4).hexdigest()}"
-
-
 def _digest(tool: Described) -> str:
     """Of all that a tool promises."""
     hints = tool.annotations.model_dump() if tool.annotations is not None else None
@@ -364,5 +347,3 @@ def _bounded(inner: Any, max_bytes: int, tell: Any) -> Any:
             await inner.aclose()
 
     return Transport()
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import keyword
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MAX_NODES = 5_000
 """A schema with its references followed has at most so many objects; what is below that reads as anything."""
 MAX_DEPTH = 40
+REPEATS = 1
+"""What a schema says of itself is followed so often within itself."""
 MAX_FAULTS = 10
 _SHOWN = 200
 _SCALARS: Mapping[str, Any] = {"string": str, "integer": int, "number": int | float, "boolean": bool, "null": NoneType}
@@ -90,8 +92,8 @@ def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[Any]:
 def type_of(schema: Mapping[str, Any] | bool, *, root: Any = None, is_optional: bool = False) -> Any:
     """The type whose values satisfy a schema: a Python type as near as there is one, annotated with the schema itself.
 
-    References (``#/…``) are followed in ``root``; a schema within itself, a reference to elsewhere and what is beyond MAX_NODES
-    read as anything. Raises ToolUnfit when it is no JSON Schema (draft 2020-12).
+    References (``#/…``) are followed in ``root``; a schema within itself within itself, a reference to elsewhere and what is
+    beyond MAX_NODES read as anything. Raises ToolUnfit when it is no JSON Schema (draft 2020-12).
     """
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
@@ -186,13 +188,14 @@ class _Inlining:
             return {}
         if isinstance(schema.get("$ref"), str):
             return self._followed(schema, seen, depth)
-        return {str(key): self._value(str(key), value, seen, depth + 1) for key, value in schema.items() if key not in _DROPPED}
+        kept = {str(key): value for key, value in schema.items() if key not in _DROPPED}
+        return with_subschemas(kept, lambda below: self.copy(below, seen, depth + 1))
 
     def _followed(self, schema: Mapping[str, Any], seen: tuple[str, ...], depth: int) -> Any:
         pointer = schema["$ref"]
         beside = {key: value for key, value in schema.items() if key != "$ref" and key not in _DROPPED}
         try:
-            target = {} if pointer in seen or not pointer.startswith("#") else lookup(self.root, pointer)
+            target = {} if seen.count(pointer) > REPEATS or not pointer.startswith("#") else lookup(self.root, pointer)
         except KeyError:
             target = {}
         found = self.copy(target, (*seen, pointer), depth + 1)
@@ -202,14 +205,18 @@ class _Inlining:
         extra = self.copy(beside, seen, depth + 1)
         return {**found, **described} if not extra else {"allOf": [found, extra], **described}
 
-    def _value(self, key: str, value: Any, seen: tuple[str, ...], depth: int) -> Any:
+
+def with_subschemas(schema: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """A copy of a schema in which each schema directly below it is changed."""
+    changed = dict(schema)
+    for key, value in schema.items():
         if key in _ONE_SCHEMA:
-            return self.copy(value, seen, depth)
-        if key in _SCHEMAS and isinstance(value, list):
-            return [self.copy(each, seen, depth) for each in value]
-        if key in _NAMED_SCHEMAS and isinstance(value, Mapping):
-            return {str(name): self.copy(each, seen, depth) for name, each in value.items()}
-        return value
+            changed[key] = change(value)
+        elif key in _SCHEMAS and isinstance(value, list):
+            changed[key] = [change(each) for each in value]
+        elif key in _NAMED_SCHEMAS and isinstance(value, Mapping):
+            changed[key] = {str(name): change(each) for name, each in value.items()}
+    return changed
 
 
 # ------------------------------------------------------------------ parameters
