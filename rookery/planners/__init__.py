@@ -3,8 +3,12 @@
 from rookery.planners.beam import beam
 from rookery.planners.draw import draw, mermaid
 from rookery.planners.ledger import LossLedger, ledger
+from rookery.planners.measure import diversity, effective_ideas, filtered_pass_at_k, idea_diversity, pass_at_k
+from rookery.planners.plan_search import plan_search
 from rookery.planners.planner import Check, Child, Choice, Facts, Planner, Result, Verdict, Work
+from rookery.planners.refine import refine
 from rookery.planners.result import Answer, SearchResult, SearchTree
+from rookery.planners.sample import best_of_n, self_consistency
 from rookery.planners.search import Search, search
 from rookery.planners.step import claimed, exact, public_tests, value, vote
 from rookery.planners.tree import Tree
@@ -25,13 +29,22 @@ __all__ = [
     "Verdict",
     "Work",
     "beam",
+    "best_of_n",
     "claimed",
+    "diversity",
     "draw",
+    "effective_ideas",
     "exact",
+    "filtered_pass_at_k",
+    "idea_diversity",
     "ledger",
     "mermaid",
+    "pass_at_k",
+    "plan_search",
     "public_tests",
+    "refine",
     "search",
+    "self_consistency",
     "value",
     "vote",
 ]

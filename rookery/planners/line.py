@@ -29,21 +29,25 @@ class Line:
     is_over: bool = False
     way: set[int] = field(default_factory=lambda: {ROOT})
 
-    def step(self, tree: Tree, result: Result, depth: int) -> bool:
-        """Follow one child of a proposal. Whether the line is at its end: an answer, a dead end, a failure, or ``depth`` steps."""
+    def step(self, tree: Tree, result: Result, depth: int, *, under: int = ROOT) -> bool:
+        """Follow one child of a proposal. Whether the line is at its end: an answer, a dead end, a failure, or ``depth`` steps.
+
+        What follows the root becomes a child of ``under``.
+        """
         self.steps += 1
+        parent = self.node or under
         if result.fault is not None:
             if tree.status[self.node] == OPEN:
                 tree.mark(self.node, FAILED)
             return True
         tree.mark(self.node, DONE)
         passed = [child for child in result.children if child.check is not None and child.check.passed]
-        known = [tree.add(self.node, child)[0] for child in passed]
+        known = [tree.add(parent, child)[0] for child in passed]
         ahead = [child for child in result.children if tree.ids.get(child.key) not in self.way or not (tree.merges and child.key)]
         if not ahead:
             return True
         child = passed[0] if passed else picked(ahead, self.luck)
-        self.node = known[0] if passed else tree.add(self.node, child)[0]
+        self.node = known[0] if passed else tree.add(parent, child)[0]
         self.way.add(self.node)
         return bool(passed) or tree.final[self.node] or self.steps >= depth
 

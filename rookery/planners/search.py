@@ -36,7 +36,7 @@ def search(
     :param planner: what to do next: ``beam(width=5)``, ``best_of_n(8)``, ``mcts()``, … of :mod:`rookery.planners`.
     :param state: the first state; a Variable inside a graph. Without one the search is a function of a graph that takes it.
     :param propose: a prompt, tool, graph or function from a state to its next states (a list, or one). What it gives and could not
-        take itself is an answer.
+        take itself is an answer; so is what it gives where it takes an ``answer`` (to be improved), or a ``plan`` for the one thing it gives.
     :param evaluate: from a state to a number, larger is better; or ``value(…)``, ``vote(…)``.
     :param goal: from a state to whether it is a solution, a bool or a ``Check``. A prompt is only a claim; a function is exact, unless
         ``public_tests(…)`` says that it sees less than the truth. A plain function is called on every new state and should be quick.

@@ -20,7 +20,7 @@ from rookery.core.graph import MISSING, Graph
 from rookery.core.shape import accepts
 from rookery.core.signature import read_signature
 from rookery.core.spend import Confidence
-from rookery.core.types import fits, name_of
+from rookery.core.types import element_type, fits, name_of
 from rookery.core.value import codec, digest
 from rookery.errors import GraphFault, StepWrong
 from rookery.planners.planner import Check, Child, Verdict
@@ -150,6 +150,12 @@ class Step:
     def returns(self) -> Any:
         return self.function.returns
 
+    @cached_property
+    def gives_answers(self) -> bool:
+        """Whether what it proposes is an answer even where it is of a state's type: it takes an answer to be improved, or a plan for
+        the one thing that it gives."""
+        return "answer" in self.params or (bool({"plan", "sketch"} & set(self.params)) and element_type(self.returns) is None)
+
     def fingerprint(self) -> str:
         """What decides its value besides its arguments."""
         return self.function.name if isinstance(self.function, Graph) else self.function.fingerprint()
@@ -258,9 +264,10 @@ def children_of(raw: Any, propose: Step | None, key: Key | None) -> list[Child[A
 
     Without ``propose`` they came from a step that only gives answers.
     """
+    is_final = propose is None or propose.gives_answers
     many = raw if isinstance(raw, list) else [] if raw is None else [raw]
     found: list[Child[Any]] = []
     for item in many[:MOST_CHILDREN]:
         child = item if isinstance(item, Child) else Child(item)
-        found.append(Child(child.state, child.prior, key_of(child.state, key), None, propose is None or not propose.takes(child.state)))
+        found.append(Child(child.state, child.prior, key_of(child.state, key), None, is_final or not propose.takes(child.state)))  # type: ignore[union-attr]
     return found
