@@ -278,7 +278,8 @@ async def _why(cell: Cell, limit: SandboxLimit) -> Fault | None:
         async with asyncio.timeout(0.5):
             await cell.ended()
     code = cell.exit_code
-    if cell.cpu_s >= limit.cpu_s or (code == 128 + signal.SIGKILL and cell.cpu_s >= 0.95 * limit.cpu_s):
+    # Only the kernel's limit can have killed it (it is the first of its namespace); the kernel's own count runs ahead of what it tells.
+    if cell.cpu_s >= limit.cpu_s or (code == 128 + signal.SIGKILL and cell.cpu_s >= 0.5 * limit.cpu_s):
         return Fault("timeout", f"it used more than {limit.cpu_s:g} s of processor time")
     how = "closed its answer" if code is None else f"ended by signal {code - 128}" if code > 128 else f"ended with status {code}"
     return Fault("crash", f"its process {how} without a value")
