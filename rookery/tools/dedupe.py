@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,8 @@ FIRST_LOOK = 24
 """Calls by which tools of equal types are sorted into those that may be the same."""
 SECOND_LOOK = 160
 """Calls, near to the constants and the stored calls of both, on which two tools must agree."""
+AT_A_TIME = 2
+"""Comparisons that run side by side."""
 LOOK_S = 0.5
 """Seconds that one such call may take."""
 _RANK = {"trusted": 0, "verified": 1, "candidate": 2, "retired": 3}
@@ -96,20 +99,30 @@ class _Search:
     async def over(self, records: Sequence[ToolRecord]) -> Duplicates:
         subjects = sorted((_subject(record) for record in records if record.source and record.state != "retired"), key=lambda one: one.rank)
         current = {one.record.name: one for one in subjects}
-        for group in self._by_form(subjects):
-            await self._compare(group, current)
-        left = [one for name, one in current.items() if name not in self.gone]
-        for group in await self._by_look(left):
-            await self._compare(group, current)
+        for key in ("exact", "steps"):
+            await self._compare_all(self._by_form(subjects, key), current)
+        await self._compare_all(await self._by_look([one for name, one in current.items() if name not in self.gone]), current)
         return Duplicates(tuple(self.merges), tuple(self.kept))
 
-    def _by_form(self, subjects: Sequence[_Subject]) -> Iterator[list[str]]:
-        """Groups of tools that have the same steps; within them those of equal form come first."""
-        for key in ("exact", "steps"):
-            groups: dict[tuple[Any, ...], list[str]] = {}
-            for one in subjects:
+    async def _compare_all(self, groups: Sequence[Sequence[str]], current: dict[str, _Subject]) -> None:
+        """Groups have no tool in common, so they are compared side by side."""
+
+        async def one(group: Sequence[str]) -> None:
+            async with places:
+                await self._compare(group, current)
+
+        places = asyncio.Semaphore(AT_A_TIME)
+        async with asyncio.TaskGroup() as tasks:
+            for group in groups:
+                tasks.create_task(one(group))
+
+    def _by_form(self, subjects: Sequence[_Subject], key: str) -> list[list[str]]:
+        """Groups of tools of equal form, or with the same steps and constants."""
+        groups: dict[tuple[Any, ...], list[str]] = {}
+        for one in subjects:
+            if one.record.name not in self.gone:
                 groups.setdefault((getattr(one.form, key), one.form.constants, len(one.types)), []).append(one.record.name)
-            yield from (group for group in groups.values() if len(group) > 1 and self._is_new(group))
+        return [group for group in groups.values() if len(group) > 1 and self._is_new(group)]
 
     async def _by_look(self, subjects: Sequence[_Subject]) -> list[list[str]]:
         """Groups of tools of equal types that gave the same values at the first look, in whatever order their parameters stand."""
@@ -117,20 +130,27 @@ class _Search:
         for one in subjects:
             if one.types:
                 kinds.setdefault(one.kind, []).append(one)
+        prints: dict[str, tuple[str, ...]] = {}
+
+        async def look(one: _Subject) -> None:
+            async with places:
+                prints[one.record.name] = await self._print(one)
+
+        places = asyncio.Semaphore(AT_A_TIME)
+        looked_at = [members for members in kinds.values() if len(members) > 1 and self._is_new([one.record.name for one in members])]
+        async with asyncio.TaskGroup() as tasks:
+            for one in (one for members in looked_at for one in members):
+                tasks.create_task(look(one))
         groups: dict[tuple[str, ...], list[str]] = {}
-        for kind, members in kinds.items():
-            if len(members) < 2 or not self._is_new([one.record.name for one in members]):
-                continue
-            for one in members:
-                print_of = await self._print(one, kind)
-                if print_of:
-                    groups.setdefault(print_of, []).append(one.record.name)
+        for one in subjects:
+            if prints.get(one.record.name):
+                groups.setdefault(prints[one.record.name], []).append(one.record.name)
         return [group for group in groups.values() if len(group) > 1 and self._is_new(group)]
 
     def _is_new(self, names: Sequence[str]) -> bool:
         return self.new is None or bool(self.new & set(names))
 
-    async def _print(self, one: _Subject, kind: tuple[str, ...]) -> tuple[str, ...]:
+    async def _print(self, one: _Subject) -> tuple[str, ...]:
         """What a tool gave at the first look as a multiset; empty when that says too little."""
         names = sorted(one.types, key=lambda name: (one.types[name], one.form.params.index(name)))
         places = [f"p{number}" for number in range(len(names))]
@@ -139,7 +159,7 @@ class _Search:
         calls = [*_permuted(calls, places, [one.types[name] for name in names])]
         answers = await self._answers(one, [*rearranged(calls, dict(zip(places, names, strict=True)))])
         values = {answer.key for answer in answers if answer.ok}
-        return (*kind, *sorted(answer.key for answer in answers)) if len(values) >= 3 else ()
+        return (*one.kind, *sorted(answer.key for answer in answers)) if len(values) >= 3 else ()
 
     async def _answers(self, one: _Subject, calls: Sequence[Mapping[str, Any]]) -> list[Answer]:
         return await try_calls(self.sandbox, one.record.source, one.record.name, calls, shapes=one.shapes, call_s=LOOK_S)

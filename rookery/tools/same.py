@@ -84,13 +84,15 @@ def verdict(a: Form, b: Form, *, agreed: int, distinct: int, differed: int) -> V
         return "other"
     if a.steps == b.steps and (not a.params or (agreed >= COPY_EVIDENCE and distinct >= 2)):
         return "copy"
-    if _large(a) == _large(b) and agreed >= TWIN_EVIDENCE and distinct >= 5:
+    if not _substituted(a, b) and agreed >= TWIN_EVIDENCE and distinct >= 5:
         return "twin"
     return "alike"
 
 
-def _large(form: Form) -> set[tuple[str, str]]:
-    return set(form.constants) - SMALL
+def _substituted(a: Form, b: Form) -> bool:
+    """Whether one may have a constant in another one's place: as many constants that are not the same, or others than small ones."""
+    large = [[constant for constant in form.constants if constant not in SMALL] for form in (a, b)]
+    return large[0] != large[1] or (len(a.constants) == len(b.constants) and a.constants != b.constants)
 
 
 def correspondences(a: Sequence[str], b: Sequence[str], types_a: Mapping[str, str], types_b: Mapping[str, str]) -> Iterator[dict[str, str]]:
