@@ -76,8 +76,8 @@ class Row(Generic[L]):
     """None: room for a line that has not begun."""
 
     def widen(self, places: int) -> None:
-        """Room for more lines at a time."""
-        self.places.extend([None] * places)
+        """Room for more lines at a time; they begin before the others go on."""
+        self.places.extendleft([None] * places)
 
     def turn(self, begin: Callable[[], L | None]) -> L | None:
         """The line that asks next; None while that is not known, or when all are over. ``begin`` gives a new line while there are any."""
