@@ -418,6 +418,8 @@ class Run:
 
     def gone(self, path: str, task: asyncio.Task[None] | None) -> None:
         """A call is no longer in flight."""
+        if self.steering:
+            self.steering.pop(path, None)
         if self._tasks.get(path) is task:
             del self._tasks[path]
             if self._scopes:
