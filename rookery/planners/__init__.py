@@ -1,6 +1,8 @@
 """Planners: which calls to make next, given what came back. One ``search``, and the planners that it takes."""
 
 from rookery.planners.beam import beam
+from rookery.planners.best_first import best_first
+from rookery.planners.dfs import dfs
 from rookery.planners.draw import draw, mermaid
 from rookery.planners.ledger import LossLedger, ledger
 from rookery.planners.measure import diversity, effective_ideas, filtered_pass_at_k, idea_diversity, pass_at_k
@@ -29,8 +31,10 @@ __all__ = [
     "Verdict",
     "Work",
     "beam",
+    "best_first",
     "best_of_n",
     "claimed",
+    "dfs",
     "diversity",
     "draw",
     "effective_ideas",
