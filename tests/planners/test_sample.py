@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.planners.numbers import hand, judge, next_steps, reaches_24
-from tests.planners.playing import BROKEN, play, proposing
 
 from rookery import prompt, run, tool
 from rookery.errors import SearchInvalid
@@ -19,6 +17,8 @@ from rookery.planners import Check, Child, Result, Verdict, Work, best_of_n, pub
 from rookery.planners.line import Line, picked
 from rookery.planners.tree import Tree, drawn
 from rookery.testing import ScriptedModel
+from tests.planners.numbers import hand, judge, next_steps, reaches_24
+from tests.planners.playing import BROKEN, play, proposing
 
 PARTS: dict[str, Any] = {"propose": next_steps, "evaluate": judge, "goal": reaches_24}
 
@@ -38,7 +38,7 @@ def test_lines_are_independent(n: int, depth: int, p: float) -> None:
         solved = 0
         for seed in range(trials):
 
-            def propose(state: str, work: Work, seed: int = seed) -> list[Child[str]]:
+            def propose(state: str, work: Work, seed: int = seed, listed: int = listed) -> list[Child[str]]:
                 found = []
                 for place in range(listed):
                     good = state.endswith("+") or state == "root"
