@@ -72,18 +72,29 @@ def _checker(text: str) -> Any:
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[Any]:
-    """Patterns come from others: they are matched in linear time, and those that cannot be are left to the server."""
+    """Patterns come from others; those that cannot be matched in linear time are left to the server."""
     from jsonschema.exceptions import ValidationError
-    from pydantic_core import SchemaError, SchemaValidator, core_schema
 
-    if not isinstance(value, str):
-        return
     try:
-        matches = SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex", strict=True)).isinstance_python(value)
-    except SchemaError:
+        matches = not isinstance(value, str) or matcher(pattern)(value)
+    except ToolUnfit:
         return
     if not matches:
         yield ValidationError(f"{value[:_SHOWN]!r} does not match {pattern!r}")
+
+
+@lru_cache(maxsize=1024)
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """Whether a pattern matches somewhere in a text, in time linear in the text whoever wrote the pattern.
+
+    The syntax is that of Rust's ``regex``: no look-around, no back-references. Raises ToolUnfit for what is none of it.
+    """
+    from pydantic_core import SchemaError, SchemaValidator, core_schema
+
+    try:
+        return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex", strict=True)).isinstance_python
+    except SchemaError as error:
+        raise ToolUnfit(f"{pattern!r:.100} is no pattern: {' '.join(str(error).split())[:300]}") from error
 
 
 # ------------------------------------------------------------------ one type
