@@ -29,7 +29,10 @@ from rookery.testing import ScriptedModel
 
 RUN = "search"
 PLANNERS = {
-    "beam": beam(width=4, depth=5), "best of n": best_of_n(12, depth=5), "best-first": best_first(width=2, depth=5), "mcts": mcts(iterations=25, depth=5),
+    "beam": beam(width=4, depth=5),
+    "best of n": best_of_n(12, depth=5),
+    "best-first": best_first(width=2, depth=5),
+    "mcts": mcts(iterations=25, depth=5),
 }
 TIMEOUT_S = 60.0
 
@@ -169,7 +172,8 @@ def measure(kills: int) -> tuple[dict[str, Any], list[Target], list[str]]:
     rows = []
     for planner in names:
         mine = [round_ for round_ in rounds if round_["planner"] == planner]
-        rows.append((planner, expected[planner][1], len(mine), sum(r["kills"] for r in mine), sum(r["repeated"] for r in mine), sum(not r["same"] for r in mine)))
+        sums = (sum(r["kills"] for r in mine), sum(r["repeated"] for r in mine), sum(not r["same"] for r in mine))
+        rows.append((planner, expected[planner][1], len(mine), *sums))
     return {"rounds": rounds}, targets, table(("search (scripted model)", "calls", "runs", "SIGKILLs", "repeated", "other result"), rows)
 
 

@@ -1,4 +1,4 @@
-"""The Game of 24: a model proposes steps and judges what is left, an exact tool checks each step, and the search goes on where it looks best.
+"""The Game of 24: a model proposes steps and judges what is left, an exact tool checks each step, and a planner says where to go on.
 
 python examples/game24.py 4 5 6 10                 (on the embedded model: no key, no network, no server)
 python examples/game24.py --hands FILE --model openai:gpt-5-mini
@@ -13,32 +13,25 @@ import argparse
 import ast
 import asyncio
 import csv
-import heapq
 import re
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rookery import Limit, RookeryError, graph, prompt, start, tool
 from rookery.models.model import Model
 from rookery.models.provider import model as model_named
+from rookery.planners import Planner, best_first, search, value
 from rookery.tui.progress import Progress, money
 
 MODEL = "embedded:game24"
-WIDTH = 2
-"""States that are asked for next steps at a time, the best first."""
-ROUNDS = 30
-"""Rounds of proposals before a hand is given up."""
-EXPRESSIONS = 3
-"""How often the steps of a solution are put to the model to be written as one expression."""
-ANEW_TEMPERATURE = 0.8
-"""What was asked before is asked again at this temperature: a wrong expression, and the hand when no state is left open."""
+PLANNER = best_first(enough=0.98, temperature=1.0)
+WORTH = {"sure": 1.0, "likely": 0.3, "impossible": 0.0}
+"""What the words of the judge are worth."""
 HANDS = Path(__file__).parent / "hands"
-RANK = {"sure": 0, "likely": 1, "impossible": 2}
 
 
 # ------------------------------------------------------------------ what a model fills in
@@ -85,11 +78,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Solution:
-    """What became of a hand; ``expression`` is empty when none was found."""
+    """What became of a hand; ``expression`` is empty when none was found, and ``why`` says what ended the search."""
 
     hand: str
     expression: str = ""
     steps: list[str] = field(default_factory=list)
+    why: str = ""
 
 
 _NUMBER = r"-?\d+(?:/\d+)?"
@@ -153,48 +147,60 @@ def in_order(numbers: object) -> str:
     return " ".join(map(str, sorted(map(Fraction, numbers))))  # type: ignore[call-overload]
 
 
-# ------------------------------------------------------------------ the program
+# ------------------------------------------------------------------ the search
+
+
+@dataclass(frozen=True)
+class State:
+    """Numbers that are left of a hand, the steps that led there, and in the end the expression."""
+
+    hand: str
+    left: str
+    way: tuple[str, ...] = ()
+    expression: str = ""
+
+    def key(self) -> str:
+        """What is left makes two states equal; of ways that reach 24 each is an end of its own."""
+        return f"{self.left}|{self.expression or self.way}" if self.left == "24" else self.left
+
+    def __str__(self) -> str:
+        return self.expression or self.left
+
+
+@graph
+async def propose(state: State) -> list[State]:
+    """The model's next steps, as far as they are legal; where 24 is left, the model's expression for the way that led there."""
+    if state.left == "24":
+        text = await expression(hand=state.hand, steps=list(state.way))
+        return [replace(state, expression=text)]
+    steps = await legal(hand=state.left, lines=await next_steps(hand=state.left))
+    return [replace(state, left=step.left, way=(*state.way, step.text)) for step in steps if " " in step.left or step.left == "24"]
+
+
+@graph
+async def promise(state: State) -> Literal["sure", "likely", "impossible"]:
+    """The model's judgement; that 24 is 24 nobody needs to be asked."""
+    return "sure" if state.left == "24" else await judge(hand=state.left)
+
+
+def solves(state: State) -> bool:
+    """Whether a state's expression uses each number of its hand once and is exactly 24."""
+    return bool(state.expression and check(state.hand, state.expression))
+
+
+def hand_search(planner: Planner = PLANNER, **options: Any) -> Any:
+    """The search for one hand under any planner: a function of a graph that takes a ``State``."""
+    return search(planner=planner, propose=propose, evaluate=value(promise, scale=WORTH, weigh=True), goal=solves, name="solve", **options)
 
 
 @graph
 async def solve(hand: str) -> Solution:
-    """Best first: the states judged best are asked for next steps, their children are judged side by side, until one is 24."""
+    """Search from a hand; the best answer as it is shown."""
     hand = in_order(hand.split())
-    order = count()
-    open_states: list[tuple[int, int, int, str, list[str]]] = [(0, 0, next(order), hand, [])]
-    seen = {hand}
-    propose = next_steps
-    for number in range(ROUNDS):
-        if not open_states:
-            propose = next_steps.using(temperature=ANEW_TEMPERATURE, seed=number, sample=number)
-            open_states.append((0, 0, next(order), hand, []))
-        asked = [heapq.heappop(open_states) for _ in range(min(WIDTH, len(open_states)))]
-        lines = await propose.each("hand", hand=[state[3] for state in asked])
-        steps = await legal.each("hand", "lines", hand=[state[3] for state in asked], lines=lines)
-        children = []
-        for state, found in zip(asked, steps, strict=True):
-            children += [(step.left, [*state[4], step.text]) for step in found if step.left not in seen]
-            seen.update(step.left for step in found if step.left != "24")
-        for left, way in children:
-            if left == "24":
-                written = await _written(hand, way)
-                if written:
-                    return Solution(hand, written, way)
-        children = [child for child in children if " " in child[0]]
-        answers = await judge.each("hand", hand=[left for left, _ in children]) if children else []
-        for (left, way), answer in zip(children, answers, strict=True):
-            heapq.heappush(open_states, (RANK[answer], -len(way), next(order), left, way))
-    return Solution(hand)
-
-
-async def _written(hand: str, way: list[str]) -> str:
-    """The steps as one expression that the tool has checked; empty when the model did not manage it."""
-    for number in range(EXPRESSIONS):
-        ask = expression if number == 0 else expression.using(temperature=ANEW_TEMPERATURE, seed=number, sample=number)
-        checked = await check(hand=hand, text=await ask(hand=hand, steps=way))
-        if checked:
-            return checked
-    return ""
+    found = await hand_search()(state=State(hand, hand))
+    if not found.is_solved:
+        return Solution(hand, why=found.stop_reason)
+    return Solution(hand, await check(hand=hand, text=found.answer.expression), list(found.answer.way), found.stop_reason)
 
 
 # ------------------------------------------------------------------ the command
@@ -240,7 +246,7 @@ async def play(hands: list[str], model: Model, *, limit: Limit | None, log: Path
         ):
             solution = await run
         spend, seconds = run.spent, progress.seconds
-        found = f"{solution.expression} = 24" if solution.expression else "not found"
+        found = f"{solution.expression} = 24" if solution.expression else f"not found ({solution.why})"
         print(f"{hand:<13} {found:<28} {spend.calls:>4} calls {spend.tokens:>7,} tokens {seconds:>6.1f} s", flush=True)
         total.hands += 1
         total.solved += bool(solution.expression)

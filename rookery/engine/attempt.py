@@ -52,7 +52,9 @@ def falls_back(error: BaseException) -> bool:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """An error as it stands in the log."""
+    """An error as it stands in the log; that of a call within a call under the name of what went wrong in the inmost one."""
+    if isinstance(error, CallFailed) and error.kind:
+        return Fault(error.kind, error.reason, error.hint, bool(getattr(getattr(errors, error.kind, None), "retryable", False)))
     if isinstance(error, RookeryError):
         return Fault(type(error).__name__, error.reason, error.hint, error.retryable)
     return Fault(type(error).__name__, str(error) or repr(error), "", is_retryable(error))

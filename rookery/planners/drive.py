@@ -19,7 +19,7 @@ from rookery.core.tape import current_live, living
 from rookery.core.template import as_text
 from rookery.engine.attempt import fault_of
 from rookery.engine.live import LiveScope
-from rookery.errors import CallFailed, OutsideRun, SearchFailed
+from rookery.errors import OutsideRun, SearchFailed
 from rookery.planners.planner import Check, Child, Result, Verdict, Work
 from rookery.planners.result import Answer, SearchResult, SearchTree
 from rookery.planners.search import Search
@@ -30,6 +30,9 @@ AHEAD = 8
 """Of a planner that may be asked ahead, so many works are taken for each place in flight."""
 PATIENCE = 16
 """So many works that fail one after another end a search."""
+NOT_OF_THE_WORK = ("RunCancelled", "SecretNeeded", "SettingMissing", "SettingWrong", "ModelUnknown", "CapabilityMissing", "SkillMissing")
+"""Faults that all works would meet, like those that may pass by themselves (a server that is down after all attempts): the search fails with
+them, so that the run can be resumed, instead of ending with less than it could have found."""
 FAULTS = 10
 """So many faults are kept for the result."""
 LABEL = 80
@@ -116,7 +119,7 @@ class Drive:
             try:
                 check = await self._check(-1, self.tree.state[0])
             except Exception as error:  # as in ``_carry``
-                self._failed(_fault(error))
+                self._failed(fault_of(error))
             else:
                 self.tree.check[0] = check
                 if check.passed:
@@ -171,6 +174,9 @@ class Drive:
             self.failing = 0
             return ""
         self._failed(result.fault)
+        if result.fault.retryable or result.fault.kind in NOT_OF_THE_WORK:
+            fault = result.fault
+            raise SearchFailed(f"a {work.step} could not be carried out: {fault.message}", kind=fault.kind, hint=fault.hint or "resume the run")
         if result.fault.kind == "LimitReached":
             return f"limit: {result.fault.message.partition(':')[0]}"
         return "failing" if self.failing >= PATIENCE else ""
@@ -216,7 +222,7 @@ class Drive:
             raw = flight.future.result()
             return self._single(flight, raw) if flight.call else raw
         except Exception as error:  # also of a function that was passed as it is, a goal or a key: its failure is the work's
-            return Result(fault=_fault(error))
+            return Result(fault=fault_of(error))
 
     def _single(self, flight: Flight, raw: Any) -> Result:
         """The result of a work that is one call."""
@@ -263,7 +269,7 @@ class Drive:
             confidence, spend = self._told_of(call)
             return Result(children=checks, value=raw, confidence=confidence, spend=spend)
         except Exception as error:  # as in ``_landed``
-            return Result(fault=_fault(error))
+            return Result(fault=fault_of(error))
 
     def _call(self, work: Work, sample: int) -> str:
         """Make the call of a work's step; its path."""
@@ -356,12 +362,6 @@ class Drive:
 
 def _with(child: Child[Any], check: Check) -> Child[Any]:
     return Child(child.state, child.prior, child.key, check, child.final)
-
-
-def _fault(error: Exception) -> Fault:
-    """An error as the result has it: that of a call under the name of what went wrong in it."""
-    fault = fault_of(error)
-    return Fault(error.kind, fault.message, fault.hint) if isinstance(error, CallFailed) else fault
 
 
 def label_of(state: Any) -> str:

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import pytest
 
-from rookery import GraphInvalid, Limit, MemoryLog, ResultCache, RookeryError, SQLiteLog, fork, graph, prompt, resume, run, start, tool
+from rookery import Attempts, GraphInvalid, Limit, MemoryLog, Policy, ResultCache, RookeryError, SQLiteLog, fork, graph, prompt, resume, run, start, tool
 from rookery.core import event as ev
-from rookery.errors import CallFailed, SearchFailed, SearchInvalid
+from rookery.errors import CallFailed, ModelUnreachable, SearchFailed, SearchInvalid
 from rookery.models.model import Request
 from rookery.models.scripted import ScriptedModel
 from rookery.planners.beam import beam
@@ -229,6 +229,30 @@ def test_where_nothing_can_be_carried_out_the_first_error_is_raised() -> None:
         return ""
 
     assert "nobody there" in run(program)
+
+
+def test_a_server_that_is_down_fails_the_search_so_that_it_can_be_resumed(tmp_path: Path) -> None:
+    """It does not end with less than it could have found."""
+
+    def down(request: Request) -> str:
+        if len(model.requests) > 7:
+            raise ModelUnreachable("nobody answers")
+        return _answers(request)
+
+    model = ScriptedModel(down)
+    parts: dict[str, Any] = {"propose": lines, "evaluate": value(word, scale={"sure": 1, "impossible": 0}), "goal": lambda state: state == ".bbb"}
+    found = search(state=".", planner=beam(width=1), **parts)
+
+    async def main() -> None:
+        with pytest.raises(CallFailed, match="nobody answers"):
+            async with start(found, model=model, log=tmp_path / "log.db", id="s", policy=Policy(attempts=Attempts(stop=1))) as r:
+                await r
+        up = ScriptedModel(_answers)
+        async with resume("s", found, model=up, log=tmp_path / "log.db") as r:
+            assert (await r).answer == ".bbb"
+        assert len(up.requests) < 9
+
+    asyncio.run(main())
 
 
 def test_no_model_and_no_key_is_said_plainly() -> None:
