@@ -6,6 +6,7 @@ from rookery.planners.dfs import dfs
 from rookery.planners.draw import draw, mermaid
 from rookery.planners.ledger import LossLedger, ledger
 from rookery.planners.measure import diversity, effective_ideas, filtered_pass_at_k, idea_diversity, pass_at_k
+from rookery.planners.plan_execute import plan_execute
 from rookery.planners.plan_search import plan_search
 from rookery.planners.planner import Check, Child, Choice, Facts, Planner, Result, Verdict, Work
 from rookery.planners.refine import refine
@@ -44,6 +45,7 @@ __all__ = [
     "ledger",
     "mermaid",
     "pass_at_k",
+    "plan_execute",
     "plan_search",
     "public_tests",
     "refine",
