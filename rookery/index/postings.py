@@ -266,17 +266,28 @@ class Postings:
     def score(self, query: Bag, slots: Places) -> Scores:
         """The BM25 score of each of these documents, in double precision and always in the same order of terms."""
         total = np.zeros(len(slots))
-        if not len(slots):
-            return total
-        wanted = slots.astype(np.int32)
+        for row in self.shares(query, slots).values():
+            total += row
+        return total
+
+    def shares(self, query: Bag, slots: Places) -> dict[str, Scores]:
+        """What each term of the query adds to the scores of these documents; terms that no document holds are left out."""
+        wanted, found = slots.astype(np.int32), dict[str, Scores]()
         lengths = self._lengths[slots].astype(np.float64)
         flat, slope = self._damping()
+        names = {self._terms[text]: text for text in query if text in self._terms}
         for term, boost in sorted((term, boost) for term, boost, _ in self._asked(query)):
             docs, weights = self._postings(term)
             at = np.minimum(np.searchsorted(docs, wanted), len(docs) - 1)
             tf = np.where(docs[at] == wanted, weights[at], 0.0).astype(np.float64)
-            total += boost * tf / (tf + flat + slope * lengths)
-        return total
+            found[names[term]] = boost * tf / (tf + flat + slope * lengths)
+        return found
+
+    def idf(self, term: str) -> float:
+        """How rare a term is, ln(1 + (N - n + 0.5) / (n + 0.5)); of one that no document holds, n is 0."""
+        number = self._terms.get(term)
+        df = 0 if number is None else int(self._df[number])
+        return math.log(1 + (self._live - df + 0.5) / (df + 0.5))
 
     def _asked(self, query: Bag) -> list[tuple[int, float, float]]:
         """Of each known term of a query: its number, its factor (idf and all that is constant), and the most it can add."""

@@ -16,6 +16,7 @@ me might my of on or our please shall she should so some such that the their the
 what when where which who whom whose will with would you your
 """
 STOP = frozenset(_STOPPED.split())
+_LONGEST = 64
 _VOWEL = re.compile(r"[aeiouy]")
 
 
@@ -29,7 +30,7 @@ def words(text: str) -> list[str]:
         if _WIDE.match(word):  # scripts without spaces: pairs of letters
             found.extend(word[at : at + 2] for at in range(max(1, len(word) - 1)))
         else:
-            found.append(word.lower())
+            found.append(word[:_LONGEST].lower())
     return found
 
 

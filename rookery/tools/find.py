@@ -1,0 +1,278 @@
+"""Finds the tools that a request needs: by words, by meaning, by name, by part of the request, and by what served such requests before.
+
+Each view is an array over the same few candidates, and all are added up with fixed weights. The weights were chosen on one half of the
+queries of three public corpora (``benchmarks/retrieval.py`` says which, and shows both halves).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery.index.hybrid import Entry, Hybrid
+from rookery.index.text import bag, merge, terms, words
+from rookery.models.embedder import Embedder, embedder
+from rookery.tools.parts import Part, parts, pieces
+from rookery.tools.past import WEIGHTS, Past, tally
+
+NAME, DESCRIPTION, PARAMETERS = 2.0, 1.0, 0.5
+"""What a word counts in each field of a tool's text."""
+MEANING = 1.0
+"""What the cosine, divided by the highest, weighs against the BM25 score, divided by the highest."""
+NAMED = 0.15
+"""What it weighs that all words of a tool's name occur."""
+WHOLE = 0.3
+"""What the score for the whole request weighs beside that for a part."""
+AGAIN = 0.5
+"""A part that has given a tool already counts this much for its next one."""
+POOL = 64
+"""So many candidates of each kind are scored by all views."""
+_PIECE_POOL = 8
+_TRIED = 64
+"""So many of the stored questions of tools that are added together are used to find what votes are worth."""
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolText:
+    """What is known of a tool, as far as finding it goes."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Names with descriptions, which may be empty."""
+    aliases: Sequence[str] = ()
+    """Other names that one may expect it under."""
+    questions: Sequence[str] = ()
+    """Requests that it has served, the one that it was made for included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A tool that was found."""
+
+    name: str
+    score: float
+    """Comparable within one search only."""
+    part: str
+    """The part of the request that it is for; the whole one when it has no parts."""
+    views: Mapping[str, float]
+    """What each view added: ``words``, ``meaning``, ``name``, ``use``, and ``whole`` (the score for the whole request)."""
+
+    @property
+    def why(self) -> str:
+        """One line for people: the part, and the views that brought the tool, strongest first."""
+        strong = sorted((item for item in self.views.items() if item[1] > 0.005), key=lambda item: -item[1])
+        return f"{self.part!r:.80}: {', '.join(f'{view} {value:.2f}' for view, value in strong)}"
+
+
+class ToolIndex:
+    """Tools under their names, and what they were used for.
+
+    ``add``, ``remove`` and ``clear`` take effect at the next search, which embeds what is new, all at once. One task at a time may
+    use an index.
+
+    :param by: the embedder, or its name (:func:`rookery.models.embedder.embedder`); the one that ships with rookery by default.
+    """
+
+    def __init__(self, *, by: Embedder | str | None = None) -> None:
+        self._embedder = embedder(by)
+        self._hybrid: Hybrid | None = None
+        self._past: Past | None = None
+        self._texts: dict[str, ToolText] = {}
+        self._waiting: dict[str, ToolText] = {}
+        self._name_terms: dict[str, frozenset[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def add(self, tool: ToolText) -> None:
+        """Keep a tool, in place of an earlier one of this name, whose uses stay."""
+        self._texts[tool.name] = self._waiting[tool.name] = tool
+
+    def remove(self, name: str) -> bool:
+        """Forget a tool and its uses; False when there is none."""
+        if self._texts.pop(name, None) is None:
+            return False
+        self._waiting.pop(name, None)
+        self._name_terms.pop(name, None)
+        if self._hybrid is not None and self._past is not None:
+            self._hybrid.remove(name)
+            self._past.forget(name)
+            if len(self._hybrid.slots) > 2 * len(self._hybrid) + 1000:
+                self._hybrid.compact()
+        return True
+
+    async def search(self, request: str, *, k: int = 5) -> list[Finding]:
+        """The ``k`` tools that fit a request best, those for its different parts taking turns by strength.
+
+        :raises ModelError: the embedder failed.
+        """
+        await self._settle()
+        if not self._texts or k < 1 or not request.strip():
+            return []
+        board = await self._board(request, k=k)
+        return board.findings(k, self._past.weight if self._past else 0.0)
+
+    async def note_use(self, request: str, *names: str) -> None:
+        """Remember that these tools served this request. Names that are not here are left out.
+
+        Later searches count it as far as such memories have been right before; so it never does harm for long, and none at first.
+
+        :raises ModelError: the embedder failed.
+        """
+        await self._settle()
+        known = [name for name in dict.fromkeys(names) if name in self._texts]
+        if not known or not request.strip() or self._past is None:
+            return
+        board = await self._board(request, k=5, also=known)
+        self._past.learn({weight: board.recall(known, weight) for weight in WEIGHTS})
+        for name in known:
+            part = board.part_of(name)
+            self._past.add(board.parts[part].text, board.vectors[part], name)
+
+    # -------------------------------------------------------------- inside
+
+    async def _settle(self) -> None:
+        """Index what was added."""
+        if not self._waiting:
+            return
+        tools, self._waiting = list(self._waiting.values()), {}
+        rows = await self._embedder.embed([text for tool in tools for text in _readings(tool)])
+        vectors = rows[0::2] + rows[1::2]
+        if self._hybrid is None or self._past is None:
+            self._hybrid = Hybrid(rows.shape[1], embedder=self._embedder.fingerprint)
+            self._past = Past(rows.shape[1])
+        self._hybrid.add_many((tool.name, Entry(_bag(tool), vector)) for tool, vector in zip(tools, vectors, strict=True))
+        for tool in tools:
+            self._name_terms[tool.name] = frozenset(terms(tool.name))
+        await self._recall([(question, tool.name) for tool in tools for question in tool.questions])
+
+    async def _recall(self, served: Sequence[tuple[str, str]]) -> None:
+        """Take in stored questions: some one by one, to see what they are worth, the others at once."""
+        step = max(1, len(served) // _TRIED)
+        for question, name in served[::step]:
+            await self.note_use(question, name)
+        rest = [pair for at, pair in enumerate(served) if at % step]
+        if rest and self._past is not None:
+            vectors = await self._embedder.embed([question for question, _ in rest], purpose="query")
+            for (question, name), vector in zip(rest, vectors, strict=True):
+                self._past.add(question, vector, name)
+
+    async def _board(self, request: str, *, k: int, also: Sequence[str] = ()) -> Board:
+        """All views of all candidates for a request and its parts; ``also`` are candidates whatever the views say."""
+        hybrid, past = self._hybrid, self._past
+        assert hybrid is not None and past is not None
+        pool = max(POOL, 2 * k)
+        smallest = pieces(request)
+        everything = frozenset(chain.from_iterable(piece.terms for piece in smallest))
+        found = [hybrid.postings.top(dict.fromkeys(everything, 1.0), pool)[0]]
+        divided = [Part(request, everything)]
+        if len(smallest) > 1:
+            found += [hybrid.postings.top(dict.fromkeys(piece.terms, 1.0), _PIECE_POOL)[0] for piece in smallest]
+            slots = np.unique(np.concatenate(found))
+            divided = parts(smallest, hybrid.postings.shares(dict.fromkeys(everything, 1.0), slots), tools=len(hybrid))
+        asked = divided if len(divided) == 1 else [Part(request, everything), *divided]
+        vectors = await self._embedder.embed([part.text for part in asked], purpose="query")
+        if len(asked) > 1:
+            found += [hybrid.postings.top(dict.fromkeys(part.terms, 1.0), pool)[0] for part in divided]
+        found += [hybrid.vectors.top(vector, pool)[0] for vector in vectors]
+        votes = [past.votes(vector) for vector in vectors]
+        certain = [hybrid.slots.find(name) for name in {*also, *chain.from_iterable(votes)}]
+        slots = np.unique(np.concatenate([*found, np.array([slot for slot in certain if slot is not None], np.int64)]))
+        names = [hybrid.slots.id(slot) for slot in slots.tolist()]
+        shares = hybrid.postings.shares(dict.fromkeys(everything, 1.0), slots)
+        nothing = np.zeros(len(slots))
+        lexical = np.array([np.sum([shares[term] for term in part.terms if term in shares] or [nothing], axis=0) for part in asked])
+        dense = np.maximum(np.array([hybrid.vectors.score(vector, slots) for vector in vectors]), 0.0)
+        return Board(names, asked, vectors, _scaled(lexical), MEANING * _scaled(dense), NAMED * self._named(names, asked), tally(votes, names))
+
+    def _named(self, names: Sequence[str], asked: Sequence[Part]) -> Matrix:
+        """How much of each tool's name each part says, rare words counting more; shape (parts, tools)."""
+        assert self._hybrid is not None
+        rarity: dict[str, float] = {}
+        found = np.zeros((len(asked), len(names)))
+        for column, name in enumerate(names):
+            own = self._name_terms[name]
+            for term in own:
+                if term not in rarity:
+                    rarity[term] = self._hybrid.postings.idf(term)
+            whole = sum(rarity[term] for term in own)
+            for row, part in enumerate(asked):
+                said = own & part.terms
+                if said:
+                    found[row, column] = sum(rarity[term] for term in said) / whole
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Every view of every candidate: row 0 is the whole request, the others its parts (none when it has none)."""
+
+    names: Sequence[str]
+    parts: Sequence[Part]
+    vectors: NDArray[np.float32]
+    words: Matrix
+    meaning: Matrix
+    named: Matrix
+    votes: Matrix
+
+    def findings(self, k: int, weight: float) -> list[Finding]:
+        """The best ``k``, with votes of this weight: always the strongest of what is left, a part counting less after each it gave."""
+        used = weight * self.votes
+        own = self.words + self.meaning + self.named + used
+        first = 0 if len(self.parts) == 1 else 1
+        scores = own[first:].copy()
+        whole = np.zeros(len(self.names))
+        if first:
+            whole = WHOLE * own[0]
+            scores = scores * np.array([[part.weight] for part in self.parts[1:]]) + whole
+        patience = np.ones(len(scores))
+        found: list[Finding] = []
+        while len(found) < min(k, len(self.names)):
+            row = int(np.argmax(scores.max(axis=1) * patience))
+            column = int(np.argmax(scores[row]))
+            at = row + first, column
+            views = {"words": self.words[at], "meaning": self.meaning[at], "name": self.named[at], "use": used[at], "whole": whole[column]}
+            found.append(Finding(self.names[column], float(scores[row, column] * patience[row]), self.parts[row + first].text,
+                                 {view: float(value) for view, value in views.items()}))
+            patience[row] *= AGAIN
+            scores[:, column] = -np.inf
+        return found
+
+    def recall(self, wanted: Sequence[str], weight: float, *, k: int = 5) -> float:
+        """The share of the wanted tools among the best ``k``."""
+        found = {finding.name for finding in self.findings(k, weight)}
+        return sum(name in found for name in wanted) / len(wanted)
+
+    def part_of(self, name: str) -> int:
+        """The row of the part that fits a candidate best."""
+        own = (self.words + self.meaning + self.named)[:, self.names.index(name)]
+        return 0 if len(own) == 1 else 1 + int(np.argmax(own[1:]))
+
+
+def _scaled(rows: Matrix) -> Matrix:
+    """Each row divided by its highest value."""
+    top = rows.max(axis=1, keepdims=True, initial=0.0)
+    return rows / np.where(top > 0, top, 1.0)
+
+
+def _spoken(name: str) -> str:
+    return " ".join(words(name))
+
+
+def _readings(tool: ToolText) -> tuple[str, str]:
+    """A tool in two texts: what it does, and that with its parameters; its vector is their mean."""
+    short = f"{' '.join(_spoken(name) for name in (tool.name, *tool.aliases))}. {tool.description}"
+    return short, f"{short} {' '.join(f'{_spoken(name)} {text}' for name, text in tool.parameters.items())}"
+
+
+def _bag(tool: ToolText) -> dict[str, float]:
+    parameters = " ".join(f"{name} {text}" for name, text in tool.parameters.items())
+    return merge([bag(tool.name, NAME), *(bag(alias, NAME) for alias in tool.aliases), bag(tool.description, DESCRIPTION),
+                  bag(parameters, PARAMETERS)])
