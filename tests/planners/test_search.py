@@ -266,7 +266,7 @@ def test_a_server_that_is_down_fails_the_search_so_that_it_can_be_resumed(tmp_pa
         up = ScriptedModel(_answers)
         async with resume("s", found, model=up, log=tmp_path / "log.db") as r:
             assert (await r).answer == ".bbb"
-        assert len(up.requests) == 2
+        assert 2 <= len(up.requests) <= 3  # what was in flight beside the one that failed is asked again
 
     asyncio.run(main())
 
