@@ -264,7 +264,7 @@ class _Grower:
 
     async def _note(self, questions: list[str], shown: list[Shown], found: list[Found]) -> None:
         for question, offered, one in zip(questions, shown, found, strict=True):
-            self.library.note_task(question, offered=offered.names, used=one.called, solved=bool(one.source))
+            await self.library.note_task(question, offered=offered.names, used=one.called, solved=bool(one.source))
 
     async def _validate(self, problem: Problem, sources: list[str], tools: list[str]) -> Found:
         """The first of the programs that is right on what its author saw, and then on what was held back."""

@@ -7,7 +7,7 @@ import difflib
 import functools
 import inspect
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +15,12 @@ from typing import Any
 
 from rookery.core.function import Tool
 from rookery.errors import LibraryDamaged, ToolError, ToolUnbound, ToolUnfit, ToolUnknown
+from rookery.models.embedder import Embedder
 from rookery.tools import store
 from rookery.tools.bubblewrap import Bubblewrap
 from rookery.tools.dedupe import Duplicates, find_duplicates
 from rookery.tools.describe import Subject, check_examples, describe
+from rookery.tools.find import Finding, ToolIndex, ToolText
 from rookery.tools.record import Alias, Example, ToolRecord, Use
 from rookery.tools.sandbox import Sandbox
 from rookery.tools.source import from_source, shapes_of, signature_of_source
@@ -50,7 +52,10 @@ class ToolLibrary:
     one of bubblewrap unless given, made at the first need.
     """
 
-    def __init__(self, *tools: Subject, path: str | os.PathLike[str] | None = None, sandbox: Sandbox | None = None) -> None:
+    def __init__(
+        self, *tools: Subject, path: str | os.PathLike[str] | None = None, sandbox: Sandbox | None = None,
+        embedder: Embedder | str | None = None,
+    ) -> None:
         self.path = Path(path) if path is not None else None
         self._own: Sandbox | None = None
         self._given = sandbox
@@ -60,20 +65,24 @@ class ToolLibrary:
         self.damaged: dict[str, LibraryDamaged] = {}
         """Tools of the library on disk that could not be loaded, and why; the files are left as they are."""
         self._shelf = store.Shelf()
-        self._index: Any = None
+        self._index: ToolIndex | None = None
+        self._embedder = embedder
+        self._turn = asyncio.Lock()
         self._numbers = 0
         for each in tools:
             self.add(each)
 
     @classmethod
-    async def open(cls, path: str | os.PathLike[str], *, sandbox: Sandbox | None = None, verify: bool = True) -> ToolLibrary:
+    async def open(
+        cls, path: str | os.PathLike[str], *, sandbox: Sandbox | None = None, embedder: Embedder | str | None = None, verify: bool = True
+    ) -> ToolLibrary:
         """The library in a folder; a new one where there is none.
 
         Every admitted tool is proven again in the sandbox: one that fails is a candidate from then on, with the reason in its
         record. ``verify=False`` is for looking only. Raises LibraryDamaged when the manifest can't be read, LibraryTooNew, and
         what the sandbox raises; a single damaged tool is left out and told in ``damaged``.
         """
-        self = cls(path=path, sandbox=sandbox)
+        self = cls(path=path, sandbox=sandbox, embedder=embedder)
         assert self.path is not None
         shelf = await asyncio.to_thread(store.read, self.path)
         self._shelf, self._records, self._aliases = shelf, dict(shelf.tools), dict(shelf.aliases)
@@ -113,19 +122,26 @@ class ToolLibrary:
         """The name of the tool that calls of ``name`` reach: its own, or that of the one it was merged into."""
         return self._aliases[name].survivor if name in self._aliases else name
 
-    async def search(self, text: str, *, k: int = 5) -> list[Any]:
-        """The ``k`` tools that fit a task best, by all that is known of them; retired and failing ones are not found."""
-        return await asyncio.to_thread(self._indexed().search, text, k)
+    async def search(self, text: str, *, k: int = 5) -> list[Finding]:
+        """The ``k`` tools that fit a task best, by all that is known of them; retired and failing ones are not found.
 
-    def _indexed(self) -> Any:
+        Raises ModelError when the embedder fails.
+        """
+        async with self._turn:
+            return await self._indexed().search(text, k=k)
+
+    def _indexed(self) -> ToolIndex:
         if self._index is None:
-            from rookery.tools.find import ToolIndex
-
-            self._index = ToolIndex()
+            self._index = ToolIndex(by=self._embedder)
             for record in self:
-                if record.is_offered:
-                    self._index.add(_document(record))
+                self._tell(self._index, record)
         return self._index
+
+    def _tell(self, index: ToolIndex, record: ToolRecord) -> None:
+        if record.is_offered:
+            index.add(_text_of(record, [name for name, alias in self._aliases.items() if alias.survivor == record.name]))
+        else:
+            index.remove(record.name)
 
     def tool(self, name: str) -> Tool[..., Any]:
         """The tool itself; its calls are counted here. The name of one that was merged gives calls of the survivor.
@@ -188,7 +204,7 @@ class ToolLibrary:
             that another tool has; all reasons at once. The same tool twice is no fault, and a retired one stays so.
         """
         made, bound = describe(subject, name)
-        record = _with(made, examples=tuple(examples), origin=origin or made.origin, question=question, labels=made.labels | frozenset(labels))
+        record = _with(made, examples=tuple(examples), origin=origin or made.origin, labels=made.labels | frozenset(labels)).serving(question)
         check_examples(record)
         before = self._records.get(record.name)
         if before is not None and before.state == "retired" and before.hash == record.hash and not replace:
@@ -227,9 +243,7 @@ class ToolLibrary:
         self._records[record.name] = record
         self.damaged.pop(record.name, None)
         if self._index is not None:
-            self._index.remove(record.name)
-            if record.is_offered:
-                self._index.add(_document(record))
+            self._tell(self._index, record)
 
     def extend(self, name: str, examples: Iterable[Example]) -> ToolRecord:
         """Store more calls of a tool, at most MAX_EXAMPLES in all; ``verify`` tries them. Of a merged tool they become its survivor's.
@@ -265,16 +279,22 @@ class ToolLibrary:
         else:
             self._records[record.name] = noted
 
-    def note_task(self, question: str, *, offered: Iterable[str], used: Iterable[str], solved: bool) -> None:
-        """Count a task: which tools were offered for it, which were used, and whether it was solved. Searches learn from solved ones."""
+    async def note_task(self, question: str, *, offered: Iterable[str], used: Iterable[str], solved: bool) -> None:
+        """Count a task: which tools were offered for it, which were used, and whether it was solved. Searches learn from solved ones.
+
+        Raises ModelError when the embedder fails.
+        """
         names = {self.survivor(name) for name in used}
         for name in dict.fromkeys([*offered, *names]):
             record = self._records.get(name)
             if record is None:
                 continue
-            self._records[name] = _with(record, use=record.use.after_task(used=name in names, solved=solved))
-            if solved and name in names and self._index is not None and record.is_offered:
-                self._index.note_use(question, name)
+            helped = solved and name in names
+            noted = record.serving(question) if helped else record
+            self._records[name] = _with(noted, use=record.use.after_task(used=name in names, solved=solved))
+        if solved and names and self._index is not None:
+            async with self._turn:
+                await self._index.note_use(question, *names)
 
     # ---------------------------------------------------------------- proving
 
@@ -438,5 +458,7 @@ def _through(alias: Alias, next_: Alias) -> Alias:
     return Alias(alias.name, next_.survivor, arguments, {**alias.defaults, **inner})
 
 
-def _document(record: ToolRecord) -> Any:
-    return record
+def _text_of(record: ToolRecord, aliases: Sequence[str]) -> ToolText:
+    """What searches know of a tool."""
+    params = {name: str(schema.get("description", "")) for name, schema in record.params.items()}
+    return ToolText(record.name, record.doc, params, aliases, record.questions)

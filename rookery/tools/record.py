@@ -15,6 +15,7 @@ seen. ``retired``: kept to be read, no longer found."""
 STATES: tuple[State, ...] = ("candidate", "verified", "trusted", "retired")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-/]{0,127}")
 """What a tool may be called; those of servers are qualified with the server's name (``github.search``)."""
+MAX_QUESTIONS = 50
 RECENT = 20
 """So many of its last calls decide whether a tool still does what it did."""
 
@@ -80,8 +81,8 @@ class ToolRecord:
     """JSON Schema of what it gives."""
     origin: str = ""
     """Where it comes from: ``module:name``, ``source``, ``grown: PROBLEM``, a server."""
-    question: str = ""
-    """The task that it was first made for; one of the texts that it is found by."""
+    questions: tuple[str, ...] = ()
+    """Tasks that it has served, the one it was made for first; it is found by them. The last MAX_QUESTIONS are kept."""
     version: int = 1
     number: int = 0
     """Its place in the order of admission. Prompts list tools in this order, so that what they begin with stays the same."""
@@ -97,6 +98,13 @@ class ToolRecord:
     def is_offered(self) -> bool:
         """Whether searches find it: all but retired ones, and those whose proof failed."""
         return self.state in ("verified", "trusted") or (self.state == "candidate" and not self.why)
+
+    def serving(self, question: str) -> ToolRecord:
+        """The record with one more task that it has served."""
+        if not question or question in self.questions:
+            return self
+        first, rest = self.questions[:1], self.questions[1:]
+        return replace(self, questions=(*first, *[*rest, question][-(MAX_QUESTIONS - 1) :]) if first else (question,))
 
     @property
     def hash(self) -> str:

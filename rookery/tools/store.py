@@ -152,7 +152,7 @@ def _record_of(plain: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]) -> 
         raise ValueError(f"state {plain['state']!r}")
     return ToolRecord(
         name=plain["name"], source=plain["source"], doc=plain["doc"], params=plain["params"], returns=plain["returns"], origin=plain["origin"],
-        question=plain["question"], version=plain["version"], number=plain["number"], state=plain["state"], why=plain["why"],
+        questions=tuple(plain["questions"]), version=plain["version"], number=plain["number"], state=plain["state"], why=plain["why"],
         examples=tuple(Example(call["arguments"], call.get("value"), call.get("check", ""), call.get("seen", True)) for call in calls),
         use=Use(use["calls"], use["successes"], use["recent"], tuple(use["with_it"]), tuple(use["without_it"])),
         labels=frozenset(plain["labels"]), effect=bool(plain["effect"]),
@@ -256,7 +256,7 @@ def _plain_record(record: ToolRecord) -> dict[str, Any]:
     return {
         "name": record.name, "version": record.version, "number": record.number, "state": record.state, "why": record.why, "doc": record.doc,
         "params": {name: dict(schema) for name, schema in record.params.items()}, "returns": dict(record.returns), "origin": record.origin,
-        "question": record.question, "labels": sorted(record.labels), "effect": record.effect,
+        "questions": list(record.questions), "labels": sorted(record.labels), "effect": record.effect,
         "use": {
             "calls": use.calls, "successes": use.successes, "recent": use.recent, "with_it": list(use.with_it),
             "without_it": list(use.without_it),

@@ -1,0 +1,399 @@
+"""T5: does a grown library help? A fixed proposer, the same number of proposals for each problem, families of training and test disjoint.
+
+The proposer puts expressions forward by size (`benchmarks.enumerator`) and generalises by a rule (`benchmarks.abstraction`); it drives
+`grow` as its model. Three arms are compared on the test problems: with the grown tools, with the whole training solutions stored, and
+with none. Every expression that is put forward is one call of the model.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks import enumerator
+from benchmarks.abstraction import Typing, as_function, best_patterns, with_call
+from benchmarks.corpus import arguments_of, check_of, kind_of
+from benchmarks.report import Target, say, table
+from rookery import Attempts, Policy, prompt
+from rookery.models.model import Request
+from rookery.testing import ScriptedModel
+from rookery.tools.bubblewrap import Bubblewrap
+from rookery.tools.grow import Growth, Problem, Stages, grow
+from rookery.tools.library import ToolLibrary
+from rookery.tools.record import Example
+from rookery.tools.sandbox import Program, SandboxLimit
+from rookery.tools.stages import joined
+from rookery.tools.trial import judge, try_calls
+
+SEED = 11
+ARMS = ("grown", "whole", "none")
+TRAINING, TEST = 60_000, 20_000
+"""Proposals for a problem while growing, and in the test of each arm."""
+TOOLS = 12
+"""At most so many tools are given to the proposer."""
+ROUNDS = 2
+TYPES = frozenset({"int", "str", "bool", "float", "list[int]", "list[str]"})
+SEARCH = SandboxLimit(cpu_s=120.0, wall_s=300.0, memory_mb=2000)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A problem of one family, in the form that the proposer takes."""
+
+    problem: Problem
+    params: Mapping[str, str]
+    returns: str
+    set: str
+    """``list functions`` or ``p3``."""
+
+    @property
+    def seen(self) -> list[Example]:
+        return [example for example in self.problem.examples if example.seen]
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of all tests."""
+
+    solved: dict[str, dict[str, dict[str, bool]]] = field(default_factory=dict)
+    """By set, arm and problem."""
+    reuse: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By set and arm: the share of solutions that call a tool."""
+    trained: dict[str, Any] = field(default_factory=dict)
+
+
+# ------------------------------------------------------------------ problems
+
+
+def list_functions(data: Path) -> list[Task]:
+    """Each concept is a family: eight pairs are seen, three are held back."""
+    file = data / "list_functions" / "list_functions.jsonl"
+    if not file.exists():
+        return []
+    tasks = []
+    for line in file.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        examples = tuple(Example({"i": pair["i"]}, pair["o"], seen=number < 8) for number, pair in enumerate(row["examples"]))
+        question = f"Make of a list of integers another one ({row['id']})."
+        tasks.append(Task(Problem(row["id"], question, examples), {"i": "list[int]"}, "list[int]", "list functions"))
+    return tasks
+
+
+def puzzles(data: Path) -> list[Task]:
+    """Each family of puzzles is one problem: all its instances but the last are seen."""
+    file = data / "p3" / "puzzles.json"
+    if not file.exists():
+        return []
+    families: dict[str, list[Mapping[str, Any]]] = {}
+    for puzzle in json.loads(file.read_text("utf-8")):
+        families.setdefault(puzzle["name"].split(":")[0], []).append(puzzle)
+    return [task for family, members in families.items() if (task := _puzzle(family, members)) is not None]
+
+
+def _puzzle(family: str, members: Sequence[Mapping[str, Any]]) -> Task | None:
+    returns = members[0]["ans_type"].replace("List", "list")
+    try:
+        calls = [arguments_of(member["sol_header"]) for member in members]
+        checks = {check_of(member["sat"].replace(member["sat"].split("\n")[0], _bare_header(member["sat"]))) for member in members}
+    except (ValueError, SyntaxError):
+        return None
+    params = {name: kind_of([call[name] for call in calls if name in call]) for name in calls[0]}
+    if returns not in TYPES or not set(params.values()) <= TYPES or len({tuple(call) for call in calls}) > 1 or len(checks) > 1:
+        return None
+    check = checks.pop()
+    examples = tuple(Example(call, check=check, seen=number == 0 or number < len(calls) - 1) for number, call in enumerate(calls))
+    question = f"{members[0]['sol_docstring'].strip().strip(chr(34)).strip()} ({family})"
+    return Task(Problem(family, question, examples, returns), params, returns, "p3")
+
+
+def _bare_header(sat: str) -> str:
+    """The first line of a test without the instance's values, so that one test does for all instances."""
+    function = ast.parse(sat).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    return f"def sat({', '.join(argument.arg for argument in function.args.args)}):"
+
+
+# ------------------------------------------------------------------ the proposer
+
+
+@prompt(form="text")
+def solve(question: str, examples: str, signature: str, tools: str) -> str:  # type: ignore[empty-body]
+    """SOLVE {question}
+    TOOLS
+    {tools}
+    """
+
+
+@prompt(form="text")
+def mend(question: str, examples: str, signature: str, tools: str, source: str, fault: str) -> str:  # type: ignore[empty-body]
+    """MEND {question} {fault}"""
+
+
+@prompt(form="text")
+def generalise(question: str, source: str, signature: str, others: str, tools: str) -> str:  # type: ignore[empty-body]
+    """GENERALISE {question}
+    SOLUTION
+    {source}
+    OTHERS
+    {others}
+    TOOLS
+    {tools}
+    """
+
+
+class Proposer:
+    """Answers the prompts of ``grow`` by rule; it is handed the problems, and looks at the examples that are shown only."""
+
+    def __init__(self, tasks: Sequence[Task], budget: int, sandbox: Bubblewrap) -> None:
+        self.by_question = {task.problem.question: task for task in tasks}
+        self.budget, self.sandbox = budget, sandbox
+        self.proposed = 0
+
+    async def answer(self, request: Request) -> str:
+        text = request.text
+        if text.startswith("SOLVE "):
+            question, _, tools = text.removeprefix("SOLVE ").partition("\nTOOLS\n")
+            return await self.solved(self.by_question[question], sources_in(tools))
+        if text.startswith("GENERALISE "):
+            head, _, rest = text.removeprefix("GENERALISE ").partition("\nSOLUTION\n")
+            own, _, rest = rest.partition("\nOTHERS\n")
+            others, _, tools = rest.rpartition("\nTOOLS\n")
+            return self.generalised(self.by_question[head], own, others, sources_in(tools))
+        return "nothing better"
+
+    async def solved(self, task: Task, tools: Mapping[str, str]) -> str:
+        expression, proposed = await search(task, tools, self.budget, self.sandbox)
+        self.proposed += proposed
+        return f"```python\n{as_solution(task, expression)}```" if expression else "no idea"
+
+    def generalised(self, task: Task, own: str, others: str, tools: Mapping[str, str]) -> str:
+        trees = [_expression(block) for block in others.split("```") if "return" in block]
+        tree = _expression(own)
+        if tree is None:
+            return "nothing"
+        functions = {name: returns for name, (_, returns) in map(_typed, tools.items())}
+        inputs = {name: type_ for each in self.by_question.values() for name, type_ in each.params.items()} | dict(task.params)
+        replies = []
+        for pattern in best_patterns(tree, [each for each in trees if each is not None], Typing(inputs, functions)):
+            name, source = as_function(pattern)
+            fresh = _expression(own)
+            called = with_call(fresh, pattern, name) if fresh is not None else None
+            if called is not None:
+                use = as_solution(task, ast.unparse(ast.fix_missing_locations(called)))
+                replies.append(f"```python\n{source}```\n```python\n{use}```")
+        return "\n".join(replies) or "nothing in common with others"
+
+
+def as_solution(task: Task, expression: str) -> str:
+    params = ", ".join(f"{name}: {type_}" for name, type_ in task.params.items())
+    return f"def solution({params}) -> {task.returns}:\n    return {expression}\n"
+
+
+def sources_in(text: str) -> dict[str, str]:
+    """The functions in a text of code, by name."""
+    try:
+        return {node.name: ast.unparse(node) + "\n" for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
+    except SyntaxError:
+        return {}
+
+
+def _expression(source: str) -> ast.expr | None:
+    """What the last function of a source gives back."""
+    try:
+        last = ast.parse(source.removeprefix("python\n")).body[-1].body[-1]  # type: ignore[attr-defined]
+    except (SyntaxError, IndexError, AttributeError):
+        return None
+    return last.value if isinstance(last, ast.Return) else None
+
+
+def _typed(item: tuple[str, str]) -> tuple[str, tuple[list[str], str]]:
+    """A function's name, and the types of its parameters and value as texts."""
+    function = next(node for node in ast.parse(item[1]).body if isinstance(node, ast.FunctionDef) and node.name == item[0])
+    kinds = [ast.unparse(argument.annotation) if argument.annotation else "" for argument in function.args.args]
+    return item[0], (kinds, ast.unparse(function.returns) if function.returns else "")
+
+
+async def search(task: Task, tools: Mapping[str, str], budget: int, sandbox: Bubblewrap) -> tuple[str, int]:
+    """The proposer at work in a sandbox: the first expression that is right on what is shown, and how many were put forward."""
+    known = []
+    for name, (kinds, returns) in map(_typed, tools.items()):
+        if set(kinds) <= TYPES and returns in TYPES:
+            known.append({"name": name, "params": kinds, "returns": returns, "source": joined(tools[name], _called(tools[name], tools, name))})
+    examples = [{"arguments": dict(example.arguments), "value": example.value} for example in task.seen]
+    given = {"params": dict(task.params), "examples": examples, "tools": known, "budget": budget, "goal": task.returns, "check": task.seen[0].check}
+    outcome = await sandbox.run(Program(source=Path(enumerator.__file__).read_text("utf-8"), entry="propose", kwargs=given), limit=SEARCH)
+    if not outcome.ok:
+        return "", budget
+    return str(outcome.value["expression"]), int(outcome.value["proposed"])
+
+
+def _called(source: str, tools: Mapping[str, str], name: str) -> dict[str, str]:
+    """The tools that a tool calls, and those that they call."""
+    found: dict[str, str] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name) and node.id in tools and node.id != name and node.id not in found:
+            found = {**_called(tools[node.id], tools, node.id), **found, node.id: tools[node.id]}
+    return found
+
+
+# ------------------------------------------------------------------ growing
+
+
+async def train(tasks: Sequence[Task], budget: int, sandbox: Bubblewrap, folder: Path) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
+    """The grown tools and the whole solutions, by name, the most useful first; and what growing took."""
+    proposer = Proposer(tasks, budget, sandbox)
+    model = ScriptedModel(proposer.answer, name="rule-based:enumerative")
+    stages = Stages(solve=solve, mend=mend, generalise=generalise)
+    found: list[Growth] = []
+    async with ToolLibrary(path=folder, sandbox=sandbox) as library:
+        for number in range(ROUNDS):
+            problems = [task.problem for task in tasks]
+            found.append(await grow(
+                library, problems, model=model, prompts=stages, repairs=0, id=f"round-{number}", policy=Policy(attempts=Attempts(stop=1)),
+                batch=10,
+            ))  # fmt: skip
+        grown = {record.name: record.source for record in library if record.state == "trusted"}
+    whole: dict[str, str] = {}
+    for task in tasks:
+        expression, _ = await search(task, {}, budget, sandbox)
+        if expression:
+            name = f"solve_{task.problem.name.lower()}"
+            whole[name] = as_solution(task, expression).replace("def solution(", f"def {name}(")
+    took = {
+        "problems": len(tasks), "solved": [len(each.solved) for each in found], "admitted": [len(each.admitted) for each in found],
+        "rejected": dict(Counter(each.stage for growth in found for each in growth.rejected)), "proposed": proposer.proposed, "whole": len(whole),
+    }
+    return await most_useful(tasks, grown, budget, sandbox), await most_useful(tasks, whole, budget, sandbox), took
+
+
+async def most_useful(tasks: Sequence[Task], tools: Mapping[str, str], budget: int, sandbox: Bubblewrap) -> dict[str, str]:
+    """The tools that solutions of training problems call once all are at hand, the most called first; not a problem's own solution."""
+    uses: Counter[str] = Counter()
+    for task in tasks:
+        own = f"solve_{task.problem.name.lower()}"
+        expression, _ = await search(task, {name: source for name, source in tools.items() if name != own}, budget, sandbox)
+        uses.update({node.id for node in ast.walk(ast.parse(expression)) if isinstance(node, ast.Name) and node.id in tools} if expression else ())
+    ranked = sorted(tools, key=lambda name: (-uses[name], len(tools[name]), name))
+    return {name: tools[name] for name in ranked[:TOOLS]}
+
+
+async def test(tasks: Sequence[Task], tools: Mapping[str, str], budget: int, sandbox: Bubblewrap) -> tuple[dict[str, bool], int]:
+    """Which problems are solved, also on the examples held back; and how many of the solutions call a tool."""
+    solved: dict[str, bool] = {}
+    reused = 0
+    for task in tasks:
+        expression, _ = await search(task, tools, budget, sandbox)
+        if not expression:
+            solved[task.problem.name] = False
+            continue
+        source = joined(as_solution(task, expression), {name: tools[name] for name in _called(expression, tools, "")})
+        examples = task.problem.examples
+        proof = await judge(sandbox, examples, await try_calls(sandbox, source, "solution", [dict(example.arguments) for example in examples]))
+        solved[task.problem.name] = proof.ok
+        reused += proof.ok and bool(_called(expression, tools, ""))
+    return solved, reused
+
+
+async def measure(data: Path, *, quick: bool) -> Result | None:
+    """Both sets: list functions in two halves, each the test of the other; P3 by its authors' split."""
+    sandbox = Bubblewrap(ready=2)
+    result = Result()
+    training, budget = (TRAINING // 6, TEST // 4) if quick else (TRAINING, TEST)
+    try:
+        for name, folds in _folds(data, quick=quick).items():
+            if folds:
+                await _measure(name, folds, result, training, budget, sandbox)
+    finally:
+        await sandbox.aclose()
+    return result if result.solved else None
+
+
+def _folds(data: Path, *, quick: bool) -> dict[str, list[tuple[list[Task], list[Task]]]]:
+    lists = list_functions(data)
+    random.Random(SEED).shuffle(lists)
+    lists = lists[:40] if quick else lists
+    half = len(lists) // 2
+    folds = {"list functions": [(lists[:half], lists[half:]), (lists[half:], lists[:half])] if lists else []}
+    split = data / "p3" / "split.json"
+    if split.exists():
+        names = json.loads(split.read_text("utf-8"))
+        tasks = puzzles(data)
+        train_, test_ = ([task for task in tasks if task.problem.name in names[part]][:: 4 if quick else 1] for part in ("train", "test"))
+        folds["p3"] = [(train_, test_)]
+    return folds
+
+
+async def _measure(
+    name: str, folds: Sequence[tuple[list[Task], list[Task]]], result: Result, training: int, budget: int, sandbox: Bubblewrap
+) -> None:
+    solved: dict[str, dict[str, bool]] = {arm: {} for arm in ARMS}
+    reused: Counter[str] = Counter()
+    result.trained[name] = []
+    for train_, test_ in folds:
+        assert not {task.problem.name for task in train_} & {task.problem.name for task in test_}
+        with tempfile.TemporaryDirectory(prefix="rookery-growth-") as folder:
+            grown, whole, took = await train(train_, training, sandbox, Path(folder) / "library")
+        result.trained[name].append({**took, "tools": list(grown.values())})
+        for arm, tools in (("grown", grown), ("whole", whole), ("none", {})):
+            found, count = await test(test_, tools, budget, sandbox)
+            solved[arm] |= found
+            reused[arm] += count
+        say(f"  {name}: {took['solved']} of {len(train_)} solved, {took['admitted']} admitted; test " + ", ".join(
+            f"{arm} {sum(solved[arm].values())}" for arm in ARMS))
+    result.solved[name] = solved
+    result.reuse[name] = {arm: reused[arm] / max(1, sum(solved[arm].values())) for arm in ARMS}
+
+
+# ------------------------------------------------------------------ report
+
+
+def interval(better: Sequence[bool], worse: Sequence[bool], *, draws: int = 10_000) -> tuple[float, float, float]:
+    """The difference of two solve rates over the same problems, with its 95 % interval: a paired bootstrap, over the problems."""
+    differences = [int(a) - int(b) for a, b in zip(better, worse, strict=True)]
+    draw = random.Random(SEED)
+    means = sorted(sum(draw.choices(differences, k=len(differences))) / len(differences) for _ in range(draws))
+    return sum(differences) / len(differences), means[int(draws * 0.025)], means[int(draws * 0.975) - 1]
+
+
+def differences(result: Result) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """By set, and over both: how far the grown library is ahead of the other two."""
+    pooled = {arm: [ok for name in result.solved for ok in result.solved[name][arm].values()] for arm in ARMS}
+    sets = {name: {arm: list(solved[arm].values()) for arm in ARMS} for name, solved in result.solved.items()} | {"both": pooled}
+    return {name: {arm: interval(solved["grown"], solved[arm]) for arm in ARMS[1:]} for name, solved in sets.items()}
+
+
+def targets(result: Result | None) -> list[Target]:
+    found = differences(result) if result is not None else {}
+    names = ("list functions", "p3", "both")
+    ends = {name: found[name]["none"][1] if name in found else None for name in names}
+    return [Target(f"T5: lower end of the gain over none, {name}", ends[name], 1e-9, at_least=True) for name in names]
+
+
+def report(result: Result | None) -> list[str]:
+    if result is None:
+        return []
+    found = differences(result)
+    rows = []
+    for name, solved in result.solved.items():
+        for arm in ARMS:
+            rate = sum(solved[arm].values()) / len(solved[arm])
+            gain = "" if arm == "grown" else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found[name][arm])
+            rows.append([f"{name}, {arm}", len(solved[arm]), sum(solved[arm].values()), rate, result.reuse[name][arm], gain])
+    rows.append(["both, none", "", "", "", "", "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found["both"]["none"])])
+    return ["", *table(["set, tools", "problems", "solved", "rate", "reuse", "grown ahead by, 95 %"], rows)]
+
+
+def plain(result: Result | None) -> Any:
+    if result is None:
+        return None
+    budget = {"training": TRAINING, "test": TEST}
+    return {"solved": result.solved, "reuse": result.reuse, "trained": result.trained, "ahead": differences(result), "budget": budget}
+
+
