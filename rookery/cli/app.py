@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rookery.cli import mcp, tools
 from rookery.cli.out import CODES, guarded, note, say, say_json
 
 app = typer.Typer(
@@ -14,6 +15,8 @@ app = typer.Typer(
     help="Programs whose steps are filled in by language models: run them, look at them, take them up again.", epilog=CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(tools.group, name="tools")
+app.add_typer(mcp.group, name="mcp")
 
 ProgramArg = Annotated[str, typer.Argument(metavar="PROGRAM", help="FILE.py:NAME or MODULE:NAME; only FILE.py when there is one program in it.")]
 RunArg = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, the beginning of it, or `last`.")]

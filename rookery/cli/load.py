@@ -46,16 +46,36 @@ def load(spec: str) -> Program:
     Raises InputError when there is none, or when the file itself fails; the message says in which line.
     """
     place, name = _split(spec)
-    suffix = Path(place).suffix
-    if suffix in _LOADERS:
-        module, origin = _LOADERS[suffix](place)
-    elif "/" in place or suffix in (".yaml", ".yml", ".json", ".txt"):
-        raise InputError(f"{place} is no program: it ends in {suffix or 'nothing'}", hint="give a Python file: file.py:name")
-    else:
-        module, origin = _from_module(place)
+    module, origin = _loaded(place)
     if not name:
         name = _only_program(module, place)
     return Program(_named(module, name, place), f"{origin}:{name}")
+
+
+def load_module(place: str) -> ModuleType:
+    """The module that ``file.py`` or ``module`` names, with all that is in it. Raises InputError as ``load`` does."""
+    return _loaded(place)[0]
+
+
+def load_all(spec: str) -> list[Program]:
+    """As ``load``, but where only the file is named, every public program, prompt and tool in it."""
+    place, name = _split(spec)
+    if name:
+        return [load(spec)]
+    module, origin = _loaded(place)
+    found = {name: value for name, value in vars(module).items() if not name.startswith("_") and _is_program(value, module)}
+    if not found:
+        raise InputError(f"there is no program in {place}", hint="make one with @graph, @tool, or with async def")
+    return [Program(value, f"{origin}:{name}") for name, value in found.items()]
+
+
+def _loaded(place: str) -> tuple[ModuleType, str]:
+    suffix = Path(place).suffix
+    if suffix in _LOADERS:
+        return _LOADERS[suffix](place)
+    if "/" in place or suffix in (".yaml", ".yml", ".json", ".txt"):
+        raise InputError(f"{place} is no program: it ends in {suffix or 'nothing'}", hint="give a Python file: file.py:name")
+    return _from_module(place)
 
 
 def _split(spec: str) -> tuple[str, str]:

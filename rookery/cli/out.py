@@ -13,6 +13,7 @@ import typer
 
 from rookery.errors import (
     CassetteDamaged,
+    DocumentInvalid,
     GraphError,
     InputError,
     LogError,
@@ -25,6 +26,8 @@ from rookery.errors import (
     SecretNeeded,
     SettingMissing,
     SettingWrong,
+    ToolUnfit,
+    ToolUnknown,
 )
 
 P = ParamSpec("P")
@@ -34,7 +37,10 @@ OK, FAILED, USAGE, WAITING, LOG, INTERRUPTED = 0, 1, 2, 3, 4, 130
 CODES = """Exit codes: 0 done; 1 the run failed; 2 wrong usage, or faults in the program or its inputs; 3 the run waits for a person;
 4 the log cannot be used; 130 interrupted."""
 
-_BEFORE = (GraphError, InputError, ModelUnknown, SettingMissing, SettingWrong, CassetteDamaged, RunUnknown, RunMismatch, SecretNeeded)
+_BEFORE = (
+    GraphError, InputError, ModelUnknown, SettingMissing, SettingWrong, CassetteDamaged, RunUnknown, RunMismatch, SecretNeeded,
+    ToolUnfit, ToolUnknown, DocumentInvalid,
+)  # fmt: skip
 """What is found before anything runs."""
 
 

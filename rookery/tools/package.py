@@ -54,7 +54,7 @@ def _candidates(source: Any) -> Iterator[tuple[str, Any]]:
         yield from ((name, getattr(source, name)) for name in named if callable(getattr(source, name, None)))
         return
     for name, value in vars(source).items():
-        if not name.startswith("_") and callable(value) and _is_own(value, source.__name__):
+        if not name.startswith("_") and callable(value) and _is_own(value, source):
             yield name, value
 
 
@@ -66,11 +66,13 @@ def _imported(name: str) -> ModuleType:
         raise ToolUnfit(f"{name} cannot be imported: {type(error).__name__}: {error}", tool=name, hint=hint) from error
 
 
-def _is_own(value: Any, module: str) -> bool:
-    if isinstance(value, Tool | Prompt):
-        value = value.function
-    home = value.origin.partition(":")[0] if isinstance(value, Graph) else str(getattr(value, "__module__", ""))
-    return home == module or home.startswith(f"{module}.")
+def _is_own(value: Any, source: ModuleType) -> bool:
+    """Whether a module, or one of the package, defines it."""
+    if isinstance(value, Graph):
+        home = value.origin.rpartition(":")[0]
+    else:
+        home = str(getattr(value.function if isinstance(value, Tool | Prompt) else value, "__module__", ""))
+    return home in (source.__name__, getattr(source, "__file__", None)) or home.startswith(f"{source.__name__}.")
 
 
 def _tool(own: str, value: Any, name: str, effects: tuple[str, ...]) -> Tool[..., Any]:

@@ -8,12 +8,13 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rookery.core.function import Tool
 from rookery.engine.door import as_graph, start
-from rookery.errors import NotSerialisable, RookeryError, ToolRefused, ToolUnfit
+from rookery.errors import NotSerialisable, RookeryError, ToolRefused, ToolUnbound, ToolUnfit
 from rookery.tools.approval import Allow, allow_none, gated
 from rookery.tools.library import ToolLibrary
 from rookery.tools.offer import argument_schema, read_arguments
@@ -77,7 +78,8 @@ class ToolServer:
             for record in library:
                 name = _wire_name(record.name)
                 if record.is_offered and name not in found:
-                    found[name] = _one_served(gated(library.tool(record.name), allow=self.allow))
+                    with suppress(ToolUnbound):  # its function or server is not here
+                        found[name] = _one_served(gated(library.tool(record.name), allow=self.allow))
         return found
 
     # ---------------------------------------------------------------- the two transports
