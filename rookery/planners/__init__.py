@@ -1,10 +1,12 @@
 """Planners: which calls to make next, given what came back. One ``search``, and the planners that it takes."""
 
+from rookery.planners.ab_mcts import ab_mcts
 from rookery.planners.beam import beam
 from rookery.planners.best_first import best_first
 from rookery.planners.dfs import dfs
 from rookery.planners.draw import draw, mermaid
 from rookery.planners.ledger import LossLedger, ledger
+from rookery.planners.mcts import mcts
 from rookery.planners.measure import diversity, effective_ideas, filtered_pass_at_k, idea_diversity, pass_at_k
 from rookery.planners.plan_execute import plan_execute
 from rookery.planners.plan_search import plan_search
@@ -31,6 +33,7 @@ __all__ = [
     "Tree",
     "Verdict",
     "Work",
+    "ab_mcts",
     "beam",
     "best_first",
     "best_of_n",
@@ -43,6 +46,7 @@ __all__ = [
     "filtered_pass_at_k",
     "idea_diversity",
     "ledger",
+    "mcts",
     "mermaid",
     "pass_at_k",
     "plan_execute",

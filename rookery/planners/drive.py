@@ -19,7 +19,7 @@ from rookery.core.tape import current_live, living
 from rookery.core.template import as_text
 from rookery.engine.attempt import fault_of
 from rookery.engine.live import LiveScope
-from rookery.errors import OutsideRun, SearchFailed
+from rookery.errors import CapabilityMissing, OutsideRun, SearchFailed, StepWrong
 from rookery.planners.planner import Check, Child, Result, Verdict, Work
 from rookery.planners.result import Answer, SearchResult, SearchTree
 from rookery.planners.search import Search
@@ -220,9 +220,25 @@ class Drive:
         self.made.pop(flight.work.id, None)
         try:
             raw = flight.future.result()
-            return self._single(flight, raw) if flight.call else raw
+            result = self._single(flight, raw) if flight.call else raw
+            self._fits(flight.work, result)
+            return result
         except Exception as error:  # also of a function that was passed as it is, a goal or a key: its failure is the work's
             return Result(fault=fault_of(error))
+
+    def _fits(self, work: Work, result: Result) -> None:
+        """Raises StepWrong and CapabilityMissing for what the planner can't use."""
+        facts = self.facts
+        if facts.within is not None and not (self.tree.together and work.step == "evaluate"):
+            low, high = facts.within
+            scores = [child.check.score for child in result.children if child.check is not None and child.check.score is not None]
+            wrong = [score for score in (*result.values, *scores) if not low <= score <= high]
+            if wrong:
+                raise StepWrong(f"a score is {wrong[0]:g}; {facts.name} takes {low:g} to {high:g}", hint="scale it, or take another planner")
+        is_proposal = facts.logprobs and work.step == facts.answer_step and result.fault is None
+        if is_proposal and result.confidence is None and any(child.prior is None for child in result.children):
+            raise CapabilityMissing(f"{facts.name} needs log-probabilities, and {work.step} asked no model that tells them",
+                                    hint="propose by a prompt, give each Child a prior, or take a planner that needs none")
 
     def _single(self, flight: Flight, raw: Any) -> Result:
         """The result of a work that is one call."""

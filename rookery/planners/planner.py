@@ -120,7 +120,7 @@ class Facts:
     eager: bool = False
     """What it asks does not depend on what is still out, so that it may be asked far ahead."""
     logprobs: bool = False
-    """It needs a model that tells log-probabilities."""
+    """It needs proposals by a model that tells log-probabilities, or with a prior."""
     source: str = ""
     """The paper and section it is from."""
     steps: Mapping[str, Any] = field(default_factory=dict)
@@ -131,6 +131,8 @@ class Facts:
     """Names of arguments that it gives to steps, beside those that the search fills in."""
     costs: bool = False
     """It wants to know what each work cost (``Result.spend``)."""
+    within: tuple[float, float] | None = None
+    """What judgements and the goal's scores must lie between; a work that gives another has failed."""
 
 
 @runtime_checkable
