@@ -1,9 +1,8 @@
 """Dense vectors: the nearest by cosine, by a first pass over a few axes and an exact second one over those that may be among the best.
 
-Rows are kept in half precision. Up to ``WHOLE`` rows all are compared. Above, the rows are also kept turned to their principal axes,
-cut to the first few, in single precision. The part that the cut leaves out adds about N(m, s²) to a score, with m and s known from
-the covariance of the data: rows are left out as long as the best k are expected to lose no more than ``LOSS`` of their number by it, and the
-rest is scored exactly.
+Rows are kept in half precision. Up to ``WHOLE`` rows all are compared. Above, the rows are also kept turned to their principal axes, cut
+to those that hold most of the variance, in single precision; the best half per cent by these are scored exactly. Rows that have no such
+axes (the same variance everywhere) are kept whole instead.
 """
 
 from __future__ import annotations
@@ -23,15 +22,13 @@ from rookery.index.store import Packed, damage, read, text_array, texts_of, writ
 Vector = NDArray[np.float32]
 KIND = "vectors"
 WHOLE = 1 << 14
-LOSS = 0.004
-"""Of the best k, the share that may be lost."""
 _SAMPLE = 1 << 13
 """Rows that axes are found from."""
-_SHARE = 0.9
-"""Of the variance, what the short rows hold, as far as a quarter of the axes can."""
-_STEPS = 20
-_BEYOND = np.array([0.5 * math.erfc(step / _STEPS / math.sqrt(2)) for step in range(7 * _STEPS)])
-"""The chance that a normal variable is more than so many twentieths of its deviation above its mean."""
+_SHARE = 0.75
+"""Of the variance, what the short rows hold."""
+_AGAIN = 200
+"""One row of so many is scored exactly, and _TIMES k of them at least."""
+_TIMES = 16
 _FEW = 1 << 13
 """So few rows left by ``keep`` are compared directly."""
 
@@ -161,10 +158,9 @@ class Vectors:
             if count <= 4 * k + 64:
                 return np.arange(count)
             return np.flatnonzero(short >= np.partition(short, count - k)[count - k] - 1e-3)
-        mean, spread = self._axes.doubt(asked)
-        first = _above(short, max(8 * k, 128))
-        bar = np.sort(self._exact(asked, first))[-min(k, len(first))]
-        return np.flatnonzero(short >= bar - mean - _margin(short, bar - mean, spread, LOSS * k))
+        if self._axes.is_whole:
+            return _above(short, 4 * k + 64)
+        return _above(short, max(_TIMES * k, count // _AGAIN))
 
     def _exact(self, asked: Vector, slots: Places) -> Scores:
         return np.asarray(self._rows[slots].astype(np.float32) @ asked, np.float64)
@@ -207,7 +203,7 @@ class Vectors:
         """All but the ids as flat arrays, and the facts."""
         arrays: Packed = {"rows": self._rows[: self._count], "alive": self._alive[: self._count]}
         if self._axes is not None:
-            arrays |= {"short": self._short[: self._count], "head": self._axes.head, "tail_mean": self._axes.tail_mean, "tail": self._axes.tail}
+            arrays |= {"short": self._short[: self._count], "head": self._axes.head}
         return arrays, {"dims": self.dims, "embedder": self.embedder, "fitted": self._axes.fitted if self._axes else 0}
 
     @staticmethod
@@ -217,7 +213,7 @@ class Vectors:
         found._rows, found._alive = arrays["rows"], arrays["alive"]
         found._count = len(found._rows)
         if facts["fitted"]:
-            found._axes = _Axes(arrays["head"], arrays["tail_mean"], arrays["tail"], facts["fitted"])
+            found._axes = _Axes(arrays["head"], facts["fitted"])
             found._short = arrays["short"]
         else:
             found._short = found._rows.astype(np.float32)
@@ -235,49 +231,32 @@ def check_embedder_of(built: str, given: str, path: Path | None = None) -> None:
 
 
 class _Axes:
-    """Principal axes of a sample, cut, and what is left out."""
+    """Principal axes of a sample, the first of them; shape (dims, axes)."""
 
-    def __init__(self, head: NDArray[np.float32], tail_mean: NDArray[np.float32], tail: NDArray[np.float32], fitted: int) -> None:
-        self.head, self.tail_mean, self.tail, self.fitted = head, tail_mean, tail, fitted
+    def __init__(self, head: NDArray[np.float32], fitted: int) -> None:
+        self.head, self.fitted = head, fitted
+        self.is_whole = head.shape[1] == head.shape[0]
 
     @staticmethod
     def of(rows: NDArray[np.float32], *, fitted: int) -> _Axes:
-        values, vectors = np.linalg.eigh(rows.T @ rows / max(1, len(rows)))
-        values, vectors = values[::-1], vectors[:, ::-1]
-        share = np.cumsum(np.maximum(values, 0)) / max(float(np.sum(np.maximum(values, 0))), 1e-30)
-        wanted = int(np.searchsorted(share, _SHARE)) + 1
-        cut = min(len(values), max(32, min((wanted + 15) // 16 * 16, len(values) // 4)))
-        head = np.ascontiguousarray(vectors[:, :cut], np.float32)
-        left = rows - rows @ head @ head.T
-        mean = left.mean(axis=0)
-        left -= mean
-        return _Axes(head, mean.astype(np.float32), (left.T @ left / max(1, len(rows))).astype(np.float32), fitted)
+        values, vectors = np.linalg.eigh(rows.T @ rows)
+        values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+        wanted = int(np.searchsorted(np.cumsum(values), _SHARE * values.sum())) + 1
+        cut = max(32, (wanted + 15) // 16 * 16)
+        return _Axes(np.ascontiguousarray(vectors[:, : cut if cut <= len(values) // 2 else None], np.float32), fitted)
 
     def turned(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The short form of a vector or of many; dot products of short forms are those of the part inside the cut."""
         return rows @ self.head
 
-    def doubt(self, asked: Vector) -> tuple[float, float]:
-        """Mean and standard deviation of what the cut leaves out of a score with this query."""
-        return float(self.tail_mean @ asked), float(np.sqrt(max(0.0, float(asked @ self.tail @ asked))))
-
 
 def _above(scores: NDArray[np.float32], wanted: int) -> Places:
-    """Slots of at least about ``wanted`` high scores, without sorting all: the bar comes from every 64th one."""
-    sample = scores[::64]
-    rank = min(len(sample), wanted // 64 + 8)
-    return np.flatnonzero(scores >= np.partition(sample, len(sample) - rank)[len(sample) - rank])
-
-
-def _margin(short: NDArray[np.float32], bar: float, spread: float, loss: float) -> float:
-    """How far below the bar rows may be left out, so that about ``loss`` of those that are above it after all are lost.
-
-    A row that is g deviations below is above with probability 1 - Phi(g); the expected loss is the sum of this over the rows left
-    out. Of many rows every 16th is looked at.
-    """
-    every = 16 if len(short) > 1 << 16 else 1
-    gaps = (bar - short[::every]) * (_STEPS / max(spread, 1e-9))
-    places = np.minimum(gaps[gaps > 0], len(_BEYOND) - 1).astype(np.int64)
-    lost = np.bincount(places, minlength=len(_BEYOND)) * _BEYOND * every
-    ahead = np.cumsum(lost[::-1])[::-1]
-    return spread * int(np.searchsorted(-ahead, -loss)) / _STEPS + 1e-3  # half precision errs by less than this
+    """Slots of at least ``wanted`` high scores, and of a few more, without sorting all: the bar comes from a sample."""
+    count = len(scores)
+    if wanted >= count:
+        return np.arange(count)
+    step = max(1, min(64, wanted // 32))
+    sample = scores[::step]
+    rank = min(len(sample), int(1.1 * wanted / step + 4 * math.sqrt(wanted / step)) + 1)
+    found = np.flatnonzero(scores >= np.partition(sample, len(sample) - rank)[len(sample) - rank])
+    return found if len(found) >= wanted else np.argpartition(scores, count - wanted)[count - wanted :]
