@@ -29,6 +29,8 @@ INSTALL = "pip install pydantic-monty"
 _ARGS, _KWARGS = "rookery_args_", "rookery_kwargs_"
 _SUBSET = re.compile(r"monty|not supported in this environment|cannot suspend in this|module '\w+' has no attribute|cannot create '\w+' instances")
 """What Monty says of programs that are Python, but not of the part that it runs."""
+_DIFFERS = re.compile(r"\b(round|hash)\b")
+"""Names that give other values than in CPython (as of Monty 1.4: round(2.675, 2), hash(0.5)). A wrong value would be taken for right."""
 _LOOKS_LATER_S = 0.25
 """Between two looks at the clocks of a program."""
 
@@ -43,9 +45,9 @@ def lacking() -> tuple[str, str]:
 
 
 def _worker() -> str:
-    """The worker's binary, where pip has put it; empty when it is not there."""
-    place = Path(sys.executable).with_name("monty")
-    return str(place) if place.is_file() else ""
+    """The worker's binary, where pip or $MONTY_BIN says it is; empty when it is not there."""
+    places = (os.environ.get("MONTY_BIN", ""), str(Path(sys.executable).with_name("monty")))
+    return next((place for place in places if place and Path(place).is_file()), "")
 
 
 class Monty:
@@ -86,6 +88,8 @@ class Monty:
         for field in ("packages", "files", "stdin"):
             if getattr(program, field):
                 return Outcome(fault=Fault("refused", f"Monty has no {field}"), rung=RUNG)
+        if differs := _DIFFERS.search(program.source):
+            return Outcome(fault=Fault("refused", f"Monty's {differs.group()} is not that of Python"), rung=RUNG)
         await self._open()
         async with self._turns:
             session = await self._take(limit)
