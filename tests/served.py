@@ -78,10 +78,14 @@ def asks(topic: str) -> bool:
     return ask(bool, "Is it good?", show=topic)  # type: ignore[return-value]
 
 
+@graph
+def announced(topic: str) -> str:
+    return publish(text=shout(text=topic))  # type: ignore[return-value]
+
+
 def server(**options: Any) -> ToolServer:
-    return ToolServer(
-        double, move, shout, fail, long, slow, publish, title, article, asks, name="served", model=ScriptedModel(["On rooks", "On rooks"]), **options
-    )
+    programs = (double, move, shout, fail, long, slow, publish, title, article, asks, announced)
+    return ToolServer(*programs, name="served", model=ScriptedModel(["On rooks", "On rooks"]), **options)
 
 
 async def main() -> None:

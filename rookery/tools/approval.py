@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.core.flow import ask
 from rookery.core.function import Tool
+from rookery.core.graph import Graph
 from rookery.core.label import NO_LABELS, SECRET, Labels
 from rookery.core.tape import _live, is_live
 from rookery.errors import ToolRefused
@@ -19,7 +20,7 @@ from rookery.errors import ToolRefused
 if TYPE_CHECKING:
     from rookery.engine.live import LiveScope
 
-Test = Callable[[Tool[..., Any], Mapping[str, Any]], bool]
+Test = Callable[[Tool[..., Any] | Graph, Mapping[str, Any]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Allow:
 
     test: Test
 
-    def __call__(self, tool: Tool[..., Any], arguments: Mapping[str, Any]) -> bool:
+    def __call__(self, tool: Tool[..., Any] | Graph, arguments: Mapping[str, Any]) -> bool:
         return self.test(tool, arguments)
 
     def __or__(self, other: Allow) -> Allow:
@@ -72,6 +73,18 @@ def gated(tool: Tool[..., Any], *, allow: Allow = allow_none) -> Tool[..., Any]:
     return Tool(
         _Gate(tool, allow), name=tool.name, labels=tool.labels, effect=True, doc=tool.doc, signature=(dict(tool.params), tool.returns)
     )
+
+
+def has_open_effects(graph: Graph) -> bool:
+    """Whether a graph calls tools with effects that are behind no gate, itself or in the graphs that it calls."""
+    for call in graph.call_list:
+        function = call.function
+        if isinstance(function, Graph):
+            if has_open_effects(function):
+                return True
+        elif getattr(function, "effect", False) and not isinstance(inspect.unwrap(function.function), _Gate):
+            return True
+    return False
 
 
 class _Gate:

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 from rookery.core.graph import MISSING, Param
 from rookery.errors import DocumentInvalid, ToolUnfit
+from rookery.tools.keywords import with_subschemas
 from rookery.tools.rest import Place
-from rookery.tools.schema import identifier, inlined, lookup, python_type, type_of, with_subschemas
+from rookery.tools.schema import identifier, inlined, lookup, python_type, type_of
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 SAFE = frozenset({"get", "head", "options", "trace"})

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from rookery.core.graph import MISSING, Param
 from rookery.errors import ToolUnfit
+from rookery.tools.keywords import faults_of, with_subschemas
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -27,9 +28,6 @@ REPEATS = 1
 MAX_FAULTS = 10
 _SHOWN = 200
 _SCALARS: Mapping[str, Any] = {"string": str, "integer": int, "number": int | float, "boolean": bool, "null": NoneType}
-_ONE_SCHEMA = ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else", "unevaluatedItems", "unevaluatedProperties")
-_SCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_NAMED_SCHEMAS = ("properties", "patternProperties", "dependentSchemas")
 _DROPPED = frozenset({"$id", "$schema", "$anchor", "$defs", "definitions", "$dynamicAnchor", "$dynamicRef", "$recursiveRef", "$vocabulary"})
 
 
@@ -68,7 +66,15 @@ def _checker(text: str) -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
-    return extend(Draft202012Validator, {"pattern": _pattern})(json.loads(text))
+    return extend(Draft202012Validator, {"pattern": _pattern})(_without_named_patterns(json.loads(text)))
+
+
+def _without_named_patterns(schema: Any) -> Any:
+    """Names of properties are not matched against patterns, which could take for ever; then what is left over is not known either."""
+    if not isinstance(schema, Mapping):
+        return schema
+    dropped = ("patternProperties", "additionalProperties", "unevaluatedProperties") if "patternProperties" in schema else ()
+    return with_subschemas({key: value for key, value in schema.items() if key not in dropped}, _without_named_patterns)
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[Any]:
@@ -106,15 +112,12 @@ def type_of(schema: Mapping[str, Any] | bool, *, root: Any = None, is_optional: 
     References (``#/…``) are followed in ``root``; a schema within itself within itself, a reference to elsewhere and what is
     beyond MAX_NODES read as anything. Raises ToolUnfit when it is no JSON Schema (draft 2020-12).
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
     plain = inlined(schema, root=schema if root is None else root)
+    fault = next(faults_of(plain), "")
+    if fault:
+        raise ToolUnfit(f"not a JSON Schema: {fault}")
     try:
         text = json.dumps(plain, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        Draft202012Validator.check_schema(plain)
-    except SchemaError as error:
-        raise ToolUnfit(f"not a JSON Schema: {error.json_path}: {error.message[:_SHOWN]}") from error
     except (TypeError, ValueError, RecursionError) as error:
         raise ToolUnfit(f"not a JSON Schema: {error}") from error
     base = python_type(plain)
@@ -215,19 +218,6 @@ class _Inlining:
         described = {key: beside.pop(key) for key in ("description", "title", "default", "examples", "deprecated") if key in beside}
         extra = self.copy(beside, seen, depth + 1)
         return {**found, **described} if not extra else {"allOf": [found, extra], **described}
-
-
-def with_subschemas(schema: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """A copy of a schema in which each schema directly below it is changed."""
-    changed = dict(schema)
-    for key, value in schema.items():
-        if key in _ONE_SCHEMA:
-            changed[key] = change(value)
-        elif key in _SCHEMAS and isinstance(value, list):
-            changed[key] = [change(each) for each in value]
-        elif key in _NAMED_SCHEMAS and isinstance(value, Mapping):
-            changed[key] = {str(name): change(each) for name, each in value.items()}
-    return changed
 
 
 # ------------------------------------------------------------------ parameters

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rookery.core.function import Tool
 from rookery.engine.door import as_graph, start
 from rookery.errors import NotSerialisable, RookeryError, ToolRefused, ToolUnbound, ToolUnfit
-from rookery.tools.approval import Allow, allow_none, gated
+from rookery.tools.approval import Allow, allow_none, gated, has_open_effects
 from rookery.tools.library import ToolLibrary
 from rookery.tools.offer import argument_schema, read_arguments
 from rookery.tools.schema import inlined
@@ -43,13 +43,15 @@ class _Served:
     """The schema of its structured content, an object's; None where it gives text."""
     is_wrapped: bool
     effect: bool
+    is_open: bool
+    """It holds effects that no gate stands before: those that a graph's author wrote there."""
 
 
 class ToolServer:
     """An MCP server of what it is given: Tools, prompts, graphs, typed functions, and ToolLibraries, whose tools are listed anew each time.
 
-    Each call is a run: ``options`` are those of ``start`` (``model``, ``limit``, ``log``, …). Tools with effects run only where ``allow``
-    lets the call pass; a run that needs a person's answer is told to the client as failed, and with a ``log`` on disk it can be
+    Each call is a run: ``options`` are those of ``start`` (``model``, ``limit``, ``log``, …). Tools with effects, and graphs that call some, run
+    only where ``allow`` lets the call pass; a run that needs a person's answer is told to the client as failed, and with a ``log`` on disk it can be
     answered and resumed. At most ``max_calls`` run at a time, each for ``timeout_s`` at most (None: without end), and what is larger than
     ``max_reply_bytes`` of JSON is refused. Raises ToolUnfit with all that can't be served.
     """
@@ -143,6 +145,8 @@ class ToolServer:
             raise MCPError(INVALID_PARAMS, f"there is no tool {name!r:.80}")
         try:
             values = read_arguments(served.graph, arguments)
+            if served.is_open and not self.allow(served.graph, values):
+                return _failure(f"{name} has effects, and this server does not allow them")
             async with self._places, asyncio.timeout(self.timeout_s), start(served.graph, inputs=values, **self.options) as r:
                 if await r.until_waiting():
                     return _failure(_waits(r))
@@ -191,7 +195,7 @@ def _one_served(subject: Any) -> _Served:
     graph = as_graph(subject)
     doc = str(getattr(subject, "doc", "") or getattr(subject, "__doc__", "") or graph.doc)
     returns, is_wrapped = _content_schema(graph.returns)
-    return _Served(_wire_name(graph.name), graph, doc, argument_schema(graph), returns, is_wrapped, graph.effect)
+    return _Served(_wire_name(graph.name), graph, doc, argument_schema(graph), returns, is_wrapped, graph.effect, has_open_effects(graph))
 
 
 def _content_schema(returns: Any) -> tuple[dict[str, Any] | None, bool]:

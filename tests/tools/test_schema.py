@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -158,3 +159,33 @@ def test_what_satisfies_the_schema_passes_and_what_passes_satisfies_it(described
         return
     assert Draft202012Validator(described).is_valid(passed)
     assert json.loads(dump(passed, type_)) == passed
+
+
+ODD = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-2, 3), st.floats(), st.sampled_from(["string", "object", "x", "^(a", "a|b", "#/x"])),
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(
+        st.sampled_from([
+            "type", "properties", "items", "enum", "const", "anyOf", "allOf", "not", "required", "minimum", "multipleOf", "minLength", "pattern",
+            "patternProperties", "additionalProperties", "uniqueItems", "contains", "minContains", "dependentRequired", "dependentSchemas",
+            "prefixItems", "propertyNames", "if", "then", "$ref", "unevaluatedProperties", "unevaluatedItems", "format", "default", "x",
+        ]), inner, max_size=4,
+    )), max_leaves=10,
+)  # fmt: skip
+
+
+@given(ODD, VALUES)
+@settings(max_examples=300)
+def test_an_odd_schema_is_refused_or_works(described: Any, value: Any) -> None:
+    try:
+        type_ = type_of(described)
+    except ToolUnfit:
+        return
+    with contextlib.suppress(ParseFailed):
+        validate(value, type_)
+
+
+def test_names_by_pattern_are_left_to_the_server() -> None:
+    type_ = type_of({"type": "object", "patternProperties": {"^(a+)+$": {"type": "integer"}}, "additionalProperties": False})
+    started = time.monotonic()
+    assert validate({"a" * 2000 + "!": "x"}, type_)
+    assert time.monotonic() - started < 1

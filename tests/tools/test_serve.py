@@ -102,8 +102,11 @@ async def test_a_name_that_is_not_served() -> None:
 async def test_effects_run_where_they_are_allowed() -> None:
     served.DONE.clear()
     assert (await served.server().call("publish", {"text": "a"})).is_error and not served.DONE
+    assert (await served.server().call("announced", {"topic": "a"})).is_error and not served.DONE
     result = await served.server(allow=allow("publish")).call("publish", {"text": "a"})
     assert not result.is_error and served.DONE == ["a"]
+    await served.server(allow=allow("announced")).call("announced", {"topic": "b"})
+    assert served.DONE == ["a", "B"]
 
 
 async def test_bounds_on_time_bytes_and_calls() -> None:
@@ -149,6 +152,25 @@ async def test_a_token_is_wanted_where_there_is_one() -> None:
             with pytest.raises(ToolUnreachable, match="401"):
                 async with McpServer("s", url=client.url, headers=headers, timeout_s=20):
                     raise AssertionError("it was let in")
+
+
+async def test_a_library_of_tools_from_elsewhere() -> None:
+    """A server's tools, in a library, counted, behind their gates."""
+    async with http(ToolServer(served.double, served.publish, allow=allow_all)) as client:
+        library = ToolLibrary(*client.tools)
+        assert [record.name for record in library] == ["s__double", "s__publish"] and library.show("s__publish").effect
+        async with start(library.tool("s__double"), x=4) as r:
+            assert await r == 8
+        assert library.show("s__double").use.calls == 1
+    async with http(ToolServer(served.double, served.publish, allow=allow_all)) as client:
+        careful = McpServer("t", url=client.url, timeout_s=20)
+        async with careful:
+            library = ToolLibrary(*careful.tools)
+            async with start(library.tool("t__publish"), text="a") as r:
+                await r.until_waiting()
+                assert len(r.view.questions) == 1
+                r.answer(next(iter(r.view.questions)), True)
+                assert await r == "published a"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "example.org"])
