@@ -3,6 +3,8 @@
 from rookery.planners.ab_mcts import ab_mcts
 from rookery.planners.beam import beam
 from rookery.planners.best_first import best_first
+from rookery.planners.compare import Comparison, compare
+from rookery.planners.confidence import confidence_tree
 from rookery.planners.dfs import dfs
 from rookery.planners.draw import draw, mermaid
 from rookery.planners.ledger import LossLedger, ledger
@@ -23,6 +25,7 @@ __all__ = [
     "Check",
     "Child",
     "Choice",
+    "Comparison",
     "Facts",
     "LossLedger",
     "Planner",
@@ -38,6 +41,8 @@ __all__ = [
     "best_first",
     "best_of_n",
     "claimed",
+    "compare",
+    "confidence_tree",
     "dfs",
     "diversity",
     "draw",
