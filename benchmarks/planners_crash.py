@@ -114,13 +114,14 @@ def lines_of(folder: Path) -> list[str]:
 
 def one(planner: str, expected: str, calls: int, draw: random.Random) -> dict[str, Any]:
     """One search, killed once or more, then brought to its end."""
-    kills, repeated = 0, 0
+    kills, repeated, known = 0, 0, 0
     with tempfile.TemporaryDirectory(dir=scratch()) as name:
         folder = Path(name)
         plan = [draw.randrange(0, calls) for _ in range(draw.choice((1, 1, 2)))]
         while True:
             before = Counter(lines_of(folder))
             done = finished(folder) if kills else set()
+            known += len(done)
             process = subprocess.Popen([sys.executable, "-m", "benchmarks.planners_crash", "--child", name, planner], cwd=ROOT)
             stop = plan.pop(0) if plan else None
             begun = time.monotonic()
@@ -130,12 +131,12 @@ def one(planner: str, expected: str, calls: int, draw: random.Random) -> dict[st
                 if time.monotonic() - begun > TIMEOUT_S:
                     process.kill()
                     process.wait()
-                    return {"planner": planner, "kills": kills, "repeated": repeated, "same": False, "ended": False}
+                    return {"planner": planner, "kills": kills, "finished": known, "repeated": repeated, "same": False, "ended": False}
                 time.sleep(0.002)
             after = Counter(lines_of(folder))
             repeated += sum(1 for key in done if after[key] > before[key])
             if (folder / "result").exists():
-                return {"planner": planner, "kills": kills, "repeated": repeated, "same": (folder / "result").read_text() == expected, "ended": True}
+                return {"planner": planner, "kills": kills, "finished": known, "repeated": repeated, "same": (folder / "result").read_text() == expected, "ended": True}
             kills += 1
 
 
@@ -166,15 +167,16 @@ def measure(kills: int) -> tuple[dict[str, Any], list[Target], list[str]]:
     total = sum(round_["kills"] for round_ in rounds)
     targets = [
         Target("SIGKILLs", total, kills, at_least=True),
+        Target("calls finished before a SIGKILL", sum(round_["finished"] for round_ in rounds), kills, at_least=True),
         Target("finished calls of a search repeated after kill -9", sum(round_["repeated"] for round_ in rounds), 0),
         Target("searches with another result or none", sum(not round_["same"] for round_ in rounds), 0),
     ]
     rows = []
     for planner in names:
         mine = [round_ for round_ in rounds if round_["planner"] == planner]
-        sums = (sum(r["kills"] for r in mine), sum(r["repeated"] for r in mine), sum(not r["same"] for r in mine))
+        sums = (sum(r["kills"] for r in mine), sum(r["finished"] for r in mine), sum(r["repeated"] for r in mine), sum(not r["same"] for r in mine))
         rows.append((planner, expected[planner][1], len(mine), *sums))
-    return {"rounds": rounds}, targets, table(("search (scripted model)", "calls", "runs", "SIGKILLs", "repeated", "other result"), rows)
+    return {"rounds": rounds}, targets, table(("search (scripted model)", "calls", "runs", "SIGKILLs", "finished by then", "repeated", "other result"), rows)
 
 
 if __name__ == "__main__":
