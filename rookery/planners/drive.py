@@ -6,6 +6,7 @@ The order of asking and telling depends on results alone, never on which call wa
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any, cast
@@ -87,6 +88,8 @@ class Drive:
         goal = search.steps.get("goal")
         self.direct = goal.function.function if goal is not None and getattr(goal.function.policy, "inline", False) else None
         """The goal, where it is a quick function: called as it is, not as a call of the run."""
+        self.root = {"root": state} if goal is not None and "root" in goal.params and goal.first != "root" else {}
+        """What a goal gets besides the state."""
         self.single = {name for name, step in search.steps.items() if self._is_single(name, step)}
         """Steps whose works are one call each."""
 
@@ -131,14 +134,15 @@ class Drive:
     async def _loop(self) -> str:
         tree, planner, search = self.tree, self.planner, self.search
         window = search.concurrency * (AHEAD if self.facts.eager else 1)
+        most = sys.maxsize if search.max_works is None else search.max_works
         while True:
             reason = planner.done(tree)
             if reason is not None:
                 return reason
             if len(tree) >= search.max_nodes:
                 return "limit: nodes"
-            while len(self.pending) < window:
-                works = planner.ask(tree, window - len(self.pending), search.seed)
+            while len(self.pending) < window and tree.works < most:
+                works = planner.ask(tree, min(window - len(self.pending), most - tree.works), search.seed)
                 flights = [Flight(work) for work in works]
                 self.pending += flights
                 self.queue += flights
@@ -146,7 +150,7 @@ class Drive:
                     break
             self._launch()
             if not self.pending:
-                return planner.done(tree) or "exhausted"
+                return planner.done(tree) or ("exhausted" if tree.works < most else "limit: works")
             flight = self.pending[0]
             if not await self._in_time(flight):
                 return "limit: seconds"
@@ -270,7 +274,7 @@ class Drive:
     def _directly(self, state: Any) -> Check:
         assert self.direct is not None
         with living(None):  # tools that it calls are plain functions to it
-            raw = self.direct(state)
+            raw = self.direct(state, **self.root)
         return raw if isinstance(raw, Check) else Check(bool(raw))
 
     async def _carry(self, work: Work) -> Result:
@@ -316,7 +320,7 @@ class Drive:
         if self.direct is not None:
             return self._directly(state)
         goal = self.search.steps["goal"]
-        raw = await self._value(work, self.live.call(goal.function, {goal.first: state}, self._policy(goal, 0, None), name="goal"))
+        raw = await self._value(work, self.live.call(goal.function, {goal.first: state, **self.root}, self._policy(goal, 0, None), name="goal"))
         return raw if isinstance(raw, Check) else Check(bool(raw))
 
     async def _evaluate(self, work: Work) -> list[float]:

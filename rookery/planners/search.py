@@ -29,7 +29,7 @@ MAX_NODES = 100_000
 def search(
     *, planner: Planner, state: Any = MISSING, propose: Any = None, evaluate: Any = None, goal: Any = None, limit: Limit | None = None,
     model: Any = None, concurrency: int = CONCURRENCY, seed: int = 0, key: Callable[[Any], Any] | None = None, merge: bool = True,
-    answers: int = 1, max_nodes: int = MAX_NODES, name: str = "search", **steps: Any,
+    answers: int = 1, max_nodes: int = MAX_NODES, max_works: int | None = None, name: str = "search", **steps: Any,
 ) -> Any:
     """A search from ``state``: run it with ``run(search(…))``, call it in a graph, or await it in an async program.
 
@@ -39,7 +39,8 @@ def search(
         take itself is an answer; so is what it gives where it takes an ``answer`` (to be improved), or a ``plan`` for the one thing it gives.
     :param evaluate: from a state to a number, larger is better; or ``value(…)``, ``vote(…)``.
     :param goal: from a state to whether it is a solution, a bool or a ``Check``. A prompt is only a claim; a function is exact, unless
-        ``public_tests(…)`` says that it sees less than the truth. A plain function is called on every new state and should be quick.
+        ``public_tests(…)`` says that it sees less than the truth. It may take the first state by the name ``root``. A plain function is
+        called on every new state and should be quick.
     :param limit: caps of the search's own, within the run's.
     :param model: for the search's prompts that name none.
     :param concurrency: works in flight at a time. Level by level planners build the same tree whatever it is; those that learn from
@@ -47,6 +48,7 @@ def search(
     :param key: from a state to what makes two equal. Without it their own ``key()``, else their content.
     :param merge: whether equal states are one node.
     :param answers: so many states that pass the goal end the search.
+    :param max_works: so many works, those of tools too, end the search (``limit: works``); None: no such cap.
     :param steps: what else the planner takes: ``reflect=``, ``observe=``, ``plan=``, …
 
     Gives a SearchResult. Raises GraphInvalid (all faults of the steps at once) and SearchInvalid (options) before anything runs; when it runs,
@@ -55,7 +57,8 @@ def search(
     given = {"propose": propose, "evaluate": evaluate, "goal": goal, **steps}
     made = Search(
         planner, {name: step for name, step in given.items() if step is not None}, state=MISSING if isinstance(state, Variable) else state,
-        limit=limit, model=model, concurrency=concurrency, seed=seed, key=key, merge=merge, answers=answers, max_nodes=max_nodes, name=name,
+        limit=limit, model=model, concurrency=concurrency, seed=seed, key=key, merge=merge, answers=answers, max_nodes=max_nodes, max_works=max_works,
+        name=name,
     )
     return made(state=state) if state is not MISSING and (is_traced() or is_live()) else made
 
@@ -65,10 +68,10 @@ class Search(Tool[Any, Any]):
 
     def __init__(
         self, planner: Planner, given: Mapping[str, Any], *, state: Any, limit: Limit | None, model: Any, concurrency: int, seed: int,
-        key: Callable[[Any], Any] | None, merge: bool, answers: int, max_nodes: int, name: str,
+        key: Callable[[Any], Any] | None, merge: bool, answers: int, max_nodes: int, max_works: int | None = None, name: str,
     ) -> None:
-        for option, number in (("concurrency", concurrency), ("answers", answers), ("max_nodes", max_nodes)):
-            if number < 1:
+        for option, number in (("concurrency", concurrency), ("answers", answers), ("max_nodes", max_nodes), ("max_works", max_works)):
+            if number is not None and number < 1:
                 raise SearchInvalid(f"{option} is {number}; it must be at least 1")
 
         async def go(state: Any) -> Any:
@@ -86,6 +89,7 @@ class Search(Tool[Any, Any]):
         self.merge = merge
         self.answers_wanted = answers
         self.max_nodes = max_nodes
+        self.max_works = max_works
         facts = planner.facts
         wanted = {**facts.steps, **given}
         self.goal_of: Goal | None = as_goal(wanted["goal"]) if "goal" in wanted else None

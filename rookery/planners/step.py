@@ -204,10 +204,11 @@ class Step:
             return [fault]
         if not params:
             return [GraphFault(path, "it has no parameter to take the state", hint="give it one", kind="unset")]
+        filled = FILLED | given if self.name != "goal" else frozenset({"root"})
         for name, param in list(params.items())[1:]:
-            if param.default is MISSING and name not in FILLED | given:
+            if param.default is MISSING and name not in filled:
                 found.append(GraphFault(f"{path}.{name}", "nobody fills this parameter in", kind="unset",
-                                        hint=f"give it a default, or one of the names {', '.join(sorted(FILLED | given))}"))
+                                        hint=f"give it a default, or one of the names {', '.join(sorted(filled))}"))
         if self.name == "evaluate" and not self._is_number(returns):
             found.append(GraphFault(path, f"it gives {name_of(returns)}, not a number", kind="type",
                                     hint='return float, or say what words are worth: evaluate=value(judge, scale={"sure": 20, …})'))

@@ -445,3 +445,23 @@ def test_a_forked_search_starts_from_what_is_known(tmp_path: Path) -> None:
         assert len(calls) > before and found.tree.nodes[0].label == "4 5 6 10"
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_goal_may_take_the_first_state(inline: bool) -> None:
+    @tool(inline=inline)
+    def twice(state: int, root: int) -> bool:
+        return state == 2 * root
+
+    found = run(search(state=3, propose=lambda state: [state + 1], evaluate=lambda state: 1.0, goal=twice, planner=beam()))
+    assert found.answer == 6 and found.is_solved
+    with pytest.raises(GraphInvalid, match=r"search\.goal\.path"):
+        search(state=3, propose=lambda state: [state + 1], goal=lambda state, path: True, evaluate=lambda state: 1.0, planner=beam())
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_works_can_be_counted_and_capped(concurrency: int) -> None:
+    found = run(search(state=hand(1, 5, 6, 10), planner=beam(width=4), max_works=17, concurrency=concurrency, **PARTS))
+    assert found.stop_reason == "limit: works" and sum(found.works.values()) == 17
+    with pytest.raises(SearchInvalid, match="max_works"):
+        search(state=hand(1, 5, 6, 10), planner=beam(width=4), max_works=0, **PARTS)
