@@ -136,7 +136,8 @@ def one(planner: str, expected: str, calls: int, draw: random.Random) -> dict[st
             after = Counter(lines_of(folder))
             repeated += sum(1 for key in done if after[key] > before[key])
             if (folder / "result").exists():
-                return {"planner": planner, "kills": kills, "finished": known, "repeated": repeated, "same": (folder / "result").read_text() == expected, "ended": True}
+                same = (folder / "result").read_text() == expected
+                return {"planner": planner, "kills": kills, "finished": known, "repeated": repeated, "same": same, "ended": True}
             kills += 1
 
 
@@ -174,8 +175,8 @@ def measure(kills: int) -> tuple[dict[str, Any], list[Target], list[str]]:
     rows = []
     for planner in names:
         mine = [round_ for round_ in rounds if round_["planner"] == planner]
-        sums = (sum(r["kills"] for r in mine), sum(r["finished"] for r in mine), sum(r["repeated"] for r in mine), sum(not r["same"] for r in mine))
-        rows.append((planner, expected[planner][1], len(mine), *sums))
+        sums = [sum(r[what] for r in mine) for what in ("kills", "finished", "repeated")]
+        rows.append((planner, expected[planner][1], len(mine), *sums, sum(not r["same"] for r in mine)))
     return {"rounds": rounds}, targets, table(("search (scripted model)", "calls", "runs", "SIGKILLs", "finished by then", "repeated", "other result"), rows)
 
 

@@ -21,7 +21,8 @@ from typing import Any
 from benchmarks.report import ROOT, Target, finish, options, say, table
 from rookery import Limit, ResultCache, graph, start
 from rookery.models.provider import model
-from rookery.planners import Planner, beam, best_first, best_of_n, mcts, search, value, wilson
+from rookery.planners import Planner, beam, best_first, best_of_n, mcts, search, value
+from rookery.planners.interval import wilson
 
 MODEL = "embedded:game24"
 TOKENS = 2_000
