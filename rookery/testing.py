@@ -10,15 +10,33 @@ from typing import cast
 
 import numpy as np
 
-from rookery.errors import ContextOverflow, ModelError
+from rookery.errors import ContextOverflow, ModelError, ProgramInvalid
 from rookery.index.index import Document, Index
 from rookery.models.embedder import Embedder
 from rookery.models.model import Chunk, Message, Model, Request, Sampling, ToolOffer, complete
 from rookery.models.recorded import RecordedModel
 from rookery.models.scripted import ScriptedModel
 from rookery.models.simulated import FaultRates, Latency, SimulatedModel
+from rookery.planners.contract import check_planner
+from rookery.planners.oracle import ChainOracle, GameOracle
+from rookery.planners.play import play
+from rookery.tools.sandbox import Outcome, Program, Sandbox, SandboxLimit
 
-__all__ = ["FaultRates", "Latency", "RecordedModel", "ScriptedModel", "SimulatedModel", "check_embedder", "check_index", "check_model"]
+__all__ = [
+    "ChainOracle",
+    "FaultRates",
+    "GameOracle",
+    "Latency",
+    "RecordedModel",
+    "ScriptedModel",
+    "SimulatedModel",
+    "check_embedder",
+    "check_index",
+    "check_model",
+    "check_planner",
+    "check_sandbox",
+    "play",
+]
 
 _QUESTION = Request((Message.of("user", "Say one sentence about rooks."),), Sampling(temperature=0.0, max_tokens=64))
 _OVERLONG = 200_000
@@ -259,3 +277,120 @@ def check_index(factory: Callable[[], Index[Document]], documents: Sequence[Docu
     assert (hits[0].id, hits[0].slot) == ("d0", len(documents) - 2), "after compact slots are dense"
     assert index.add("new", documents[0]) == len(documents) - 1, "and go on from there"
     assert index.search(documents[0], k=1)[0].id == "new", "what was added then is found"
+
+
+# ------------------------------------------------------------------ sandboxes
+
+_CAP = SandboxLimit(cpu_s=1, wall_s=2, memory_mb=256)
+
+
+async def check_sandbox(factory: Callable[[], Sandbox]) -> None:
+    """Check all that a Sandbox must keep, and report everything that it does not. Takes some seconds.
+
+    ``factory`` builds a fresh one each time. That nothing gets out is looked at with a few programs only; a rung's own tests try harder.
+
+    :raises AssertionError: with one line for each part of the contract that is broken.
+    """
+    broken: list[str] = []
+    for clause in (_gives_values, _tells_faults, _holds_limits, _opens_doors, _lets_nothing_out, _starts_afresh, _ends_when_cancelled,
+                   _runs_side_by_side, _turns_down, _closes_a_sandbox_twice):
+        box = factory()
+        try:
+            await clause(box)
+        except AssertionError as error:
+            broken.append(f"{clause.__name__.strip('_').replace('_', ' ')}: {error}")
+        finally:
+            await box.aclose()
+    assert not broken, "the sandbox breaks its contract:\n  " + "\n  ".join(broken)
+
+
+async def _ran(box: Sandbox, source: str, **how: object) -> Outcome:
+    return await box.run(Program(source=source, **how), limit=_CAP)  # type: ignore[arg-type]
+
+
+async def _gives_values(box: Sandbox) -> None:
+    assert isinstance(box, Sandbox), "it has facts, run and aclose"
+    assert box.facts.rung and box.facts.python and box.facts.isolates, f"facts say what it is: {box.facts}"
+    before = box.facts
+    called = await _ran(box, "def f(a, b=2):\n    return {'a': a, 'b': [b, None, True, 1.5, 'é']}", entry="f", args=[[1]], kwargs={"b": "x"})
+    assert called.value == {"a": [1], "b": ["x", None, True, 1.5, "é"]}, f"an entry's value is {called}"
+    script = await _ran(box, "print('said')\nx = 20\nx + 1")
+    assert (script.value, script.stdout) == (21, "said\n"), f"a script's value and output are {script}"
+    assert 0 <= script.cpu_s < 2 and 0 < script.wall_s < 2, f"times are {script.cpu_s} and {script.wall_s}"
+    assert (await _ran(box, "x = 1")).value is None, "a script without a last expression has no value"
+    assert box.facts == before, "facts are constant"
+
+
+async def _tells_faults(box: Sandbox) -> None:
+    wrongs = (("x = 1\n1 / 0", "ZeroDivisionError", 2), ("def f(:\n  1", "SyntaxError", 1), ("raise ValueError('no')", "ValueError", 1))
+    for source, name, line in wrongs:
+        fault = (await _ran(box, source)).fault
+        assert fault is not None and (fault.kind, fault.type, fault.line) == ("exception", name, line), f"{source!r} gave {fault}"
+    absent = await _ran(box, "x = 1", entry="f")
+    assert absent.fault is not None and absent.value is None, f"an entry that is not there gave {absent}"
+
+
+async def _holds_limits(box: Sandbox) -> None:
+    for source, kind in (("while True:\n    pass", "timeout"), ("import time\nfor i in range(9):\n    time.sleep(1)", "timeout"),
+                         ("x = 'x' * 3_000_000_000", "memory"), ("for i in range(10_000):\n    print('x' * 1000)", "output")):
+        outcome = await _ran(box, source)
+        assert outcome.fault is not None and outcome.fault.kind == kind and outcome.value is None, f"{source!r} gave {outcome.fault}, not {kind}"
+        assert outcome.wall_s < 4, f"{source!r} took {outcome.wall_s} s"
+        assert len(outcome.stdout) <= _CAP.output_bytes, f"{source!r} printed {len(outcome.stdout)} letters"
+
+
+async def _opens_doors(box: Sandbox) -> None:
+    async def double(x: int) -> int:
+        await asyncio.sleep(0)
+        return 2 * x
+
+    def fail() -> None:
+        raise LookupError("not here")
+
+    source = "try:\n    fail()\nexcept RuntimeError as error:\n    said = str(error)\n[double(double(x=3)), said]"
+    outcome = await box.run(Program(source=source), limit=_CAP, doors={"double": double, "fail": fail})
+    assert outcome.value == [12, "LookupError: not here"], f"doors gave {outcome}"
+    assert (await _ran(box, "double(1)")).fault is not None, "a door is open for one run only"
+
+
+async def _lets_nothing_out(box: Sandbox) -> None:
+    for source in ("open('/etc/passwd').read()", "import os\ndict(os.environ)['PATH']", "import socket\nsocket.socket().connect(('127.0.0.1', 9))",
+                   "import os\nos.system('true') == 0 or 1 / 0", "import os\nos.listdir('/home')", "import os\nos._exit(0)"):
+        outcome = await _ran(box, source)
+        assert outcome.fault is not None, f"{source!r} gave {outcome.value!r}"
+
+
+async def _starts_afresh(box: Sandbox) -> None:
+    await _ran(box, "left = 1\nimport math\nmath.left = 1" if box.facts.full else "left = 1")
+    again = await _ran(box, "import math\n[left, math.left]" if box.facts.full else "left")
+    assert again.fault is not None, f"something of the last program is still there: {again.value}"
+
+
+async def _ends_when_cancelled(box: Sandbox) -> None:
+    running = asyncio.ensure_future(box.run(Program(source="while True:\n    pass"), limit=SandboxLimit(cpu_s=20, wall_s=20)))
+    await asyncio.sleep(0.3)
+    running.cancel()
+    _, late = await asyncio.wait([running], timeout=3)
+    assert not late and running.cancelled(), "a cancelled run ends at once, as cancelled"
+    assert (await _ran(box, "1 + 1")).value == 2, "it works on after a run was cancelled"
+
+
+async def _runs_side_by_side(box: Sandbox) -> None:
+    values = [outcome.value for outcome in await asyncio.gather(*(_ran(box, f"{number} * 2") for number in range(12)))]
+    assert values == [2 * number for number in range(12)], f"12 at a time gave {values}"
+
+
+async def _turns_down(box: Sandbox) -> None:
+    args = [Program(source="1", entry="f", args=[wrong]) for wrong in (object(), float("nan"), "\ud800")]
+    for wrong in (*args, Program(source="1", entry="f.g"), Program(source="1", files={"/etc/x": ""}), Program(source="x" * 20_000_000)):
+        try:
+            outcome = await box.run(wrong, limit=_CAP)
+        except ProgramInvalid:
+            continue
+        raise AssertionError(f"a program that cannot be handed over gave {outcome}")
+
+
+async def _closes_a_sandbox_twice(box: Sandbox) -> None:
+    await _ran(box, "1")
+    await box.aclose()
+    await box.aclose()
