@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MAX_NODES = 5_000
 """A schema with its references followed has at most so many objects; what is below that reads as anything."""
 MAX_DEPTH = 40
+MAX_WORK = 50_000
+"""The parts of a schema times those of a value; larger ones are left to the server."""
 REPEATS = 1
 """What a schema says of itself is followed so often within itself."""
 MAX_FAULTS = 10
@@ -52,6 +54,8 @@ class JsonSchema:
     def _checked(self, value: Any) -> Any:
         if value is None and self.is_optional:
             return value
+        if _size(value, MAX_WORK // _cost(self.text)) is None:
+            return value  # a server's schema may not keep us busy; its own check has the last word
         faults = [f"{error.json_path}: {error.message[:_SHOWN]}" for error in islice(_checker(self.text).iter_errors(value), MAX_FAULTS)]
         if faults:
             raise ValueError("; ".join(faults))
@@ -62,11 +66,28 @@ class JsonSchema:
 
 
 @lru_cache(maxsize=1024)
+def _cost(text: str) -> int:
+    """The parts of a schema: for each part of a value so many may have to be looked at."""
+    return _size(json.loads(text), 10 * MAX_NODES) or 10 * MAX_NODES
+
+
+def _size(value: Any, most: int) -> int | None:
+    """How many values there are in JSON data, itself included; None when there are more than ``most``."""
+    count, level = 0, [value]
+    while level:
+        count += len(level)
+        if count > most:
+            return None
+        level = [item for each in level if isinstance(each, dict | list) for item in (each.values() if isinstance(each, dict) else each)]
+    return count
+
+
+@lru_cache(maxsize=1024)
 def _checker(text: str) -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
-    return extend(Draft202012Validator, {"pattern": _pattern})(_without_named_patterns(json.loads(text)))
+    return extend(Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique})(_without_named_patterns(json.loads(text)))
 
 
 def _without_named_patterns(schema: Any) -> Any:
@@ -87,6 +108,16 @@ def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[Any]:
         return
     if not matches:
         yield ValidationError(f"{value[:_SHOWN]!r} does not match {pattern!r}")
+
+
+def _unique(_: Any, wanted: bool, value: Any, __: Any) -> Iterator[Any]:
+    """By their text, so that many items take no time that grows with their square."""
+    from jsonschema.exceptions import ValidationError
+
+    if wanted and isinstance(value, list):
+        seen = {json.dumps(item, sort_keys=True, default=repr) for item in value}
+        if len(seen) < len(value):
+            yield ValidationError("it has equal items")
 
 
 @lru_cache(maxsize=1024)

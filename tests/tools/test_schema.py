@@ -189,3 +189,23 @@ def test_names_by_pattern_are_left_to_the_server() -> None:
     started = time.monotonic()
     assert validate({"a" * 2000 + "!": "x"}, type_)
     assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("described", [
+    {"type": "array", "uniqueItems": True, "items": {"type": "object"}}, {"type": "array", "items": {"anyOf": [{"const": i} for i in range(1000)]}},
+    {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+])  # fmt: skip
+def test_a_large_value_takes_bounded_time(described: Any) -> None:
+    type_ = type_of(described)
+    for count in (200, 3_000, 200_000):
+        started = time.monotonic()
+        with contextlib.suppress(ParseFailed):
+            validate([{"a": i} for i in range(count)], type_)
+        assert time.monotonic() - started < 3
+
+
+def test_equal_items() -> None:
+    type_ = type_of({"type": "array", "uniqueItems": True})
+    assert validate([1, "1", {"a": 1}, {"a": 2}], type_)
+    with pytest.raises(ParseFailed, match="equal items"):
+        validate([{"a": 1, "b": 2}, {"b": 2, "a": 1}], type_)
