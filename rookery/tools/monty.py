@@ -140,9 +140,10 @@ class Monty:
         assert self._pool is not None
         limits: ResourceLimits = {
             "max_feed_duration_secs": limit.cpu_s, "max_memory": limit.memory_mb * 1_000_000, "max_suspensions": 2 * limit.calls + 100,
-            "max_total_sleep_secs": limit.wall_s,
         }  # fmt: skip
-        session = self._pool.checkout(limits=limits, script_name="program.py", assert_message_annotations=False)
+        session = self._pool.checkout(
+            limits=limits, script_name="program.py", assert_message_annotations=False, os_policy={"sleep": "call_host"}
+        )
         try:
             return await session.__aenter__()
         except (OSError, RuntimeError) as error:
@@ -248,14 +249,14 @@ class _Run:
             wait = "await " if re.search(rf"^async\s+def\s+{entry}\b", source, re.MULTILINE) else ""
             source += f"\n{wait}{entry}(*{_ARGS}, **{_KWARGS})"
             inputs = {_ARGS: args, _KWARGS: kwargs, "__name__": "program"}
-        state = await self._session.feed_start(source, inputs=inputs, print_callback=self._printed)
+        state = await self._session.feed_start(source, inputs=inputs, print_callback=self._printed, os=_asked)
         while not isinstance(state, MontyComplete):
             if isinstance(state, AsyncNameLookupSnapshot) and state.object_id is None:
                 door = self._doors.get(state.variable_name)
                 state = await (state.resume() if door is None else state.resume(value=door))
             elif isinstance(state, AsyncFunctionSnapshot) and not state.is_os_function and state.object_id is None:
                 state = await state.resume(await self._through(str(state.function_name), state.args, state.kwargs))
-            else:  # sleeps and clocks, as its policy is; files and all else are denied
+            else:
                 state = await state.resume_auto()
         return state.output
 
@@ -302,6 +303,15 @@ class _Run:
             is_output = f"> {2 * self._limit.output_bytes + (1 << 16)} bytes" in message
             return Fault("output", f"it wrote more than {self._limit.output_bytes:,} bytes") if is_output else Fault("memory", message, name, line)
         return Fault("refused" if _is_beyond(name, message) else "exception", message[:4000], name, line)
+
+
+def _asked(*, name: str, args: tuple[Any, ...], **_: Any) -> Any:
+    """What the interpreter asks of the system: it may sleep (the clock of the program runs on), all else is denied."""
+    from pydantic_monty import NOT_HANDLED
+
+    if name in ("time.sleep", "asyncio.sleep") and args and isinstance(args[0], int | float):
+        return asyncio.sleep(max(0.0, min(float(args[0]), 1e6)))
+    return NOT_HANDLED
 
 
 def _is_beyond(name: str, message: str) -> bool:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import platform
+import resource
 import secrets
 import shutil
 import signal
@@ -244,8 +245,18 @@ class Unsandboxed:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "program.py"
             file.write_text(program.source + call)
-            process = await asyncio.create_subprocess_exec(sys.executable, str(file), cwd=folder, stdout=-1, stderr=-1, stdin=subprocess.DEVNULL)
-            out, err = await process.communicate()
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, str(file), cwd=folder, stdout=-1, stderr=-1, stdin=subprocess.DEVNULL,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)),
+            )  # fmt: skip
+            try:
+                out, err = await asyncio.wait_for(process.communicate(), 5)
+            except BaseException as error:
+                process.kill()
+                await process.wait()
+                if isinstance(error, TimeoutError):
+                    return Outcome(fault=Fault("timeout"))
+                raise
         fault = None if process.returncode == 0 else Fault("crash")
         return Outcome(fault=fault, stdout=out.decode(errors="replace"), stderr=err.decode(errors="replace"))
 
