@@ -177,7 +177,8 @@ def measure(kills: int) -> tuple[dict[str, Any], list[Target], list[str]]:
         mine = [round_ for round_ in rounds if round_["planner"] == planner]
         sums = [sum(r[what] for r in mine) for what in ("kills", "finished", "repeated")]
         rows.append((planner, expected[planner][1], len(mine), *sums, sum(not r["same"] for r in mine)))
-    return {"rounds": rounds}, targets, table(("search (scripted model)", "calls", "runs", "SIGKILLs", "finished by then", "repeated", "other result"), rows)
+    head = ("search (scripted model)", "calls", "runs", "SIGKILLs", "finished by then", "repeated", "other result")
+    return {"rounds": rounds}, targets, table(head, rows)
 
 
 if __name__ == "__main__":
