@@ -6,6 +6,7 @@ queries of three public corpora (``benchmarks/retrieval.py`` says which, and sho
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -50,6 +51,12 @@ class ToolText:
     """Other names that one may expect it under."""
     questions: Sequence[str] = ()
     """Requests that it has served, the one that it was made for included."""
+    id: str = ""
+    """What it is found as, where names are not unique; by default its name."""
+
+    @property
+    def key(self) -> str:
+        return self.id or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ class Finding:
     """A tool that was found."""
 
     name: str
+    """Its name, or its id where it has one."""
     score: float
     """Comparable within one search only."""
     part: str
@@ -74,8 +82,7 @@ class Finding:
 class ToolIndex:
     """Tools under their names, and what they were used for.
 
-    ``add``, ``remove`` and ``clear`` take effect at the next search, which embeds what is new, all at once. One task at a time may
-    use an index.
+    What ``add`` takes is embedded at the next search, all at once.
 
     :param by: the embedder, or its name (:func:`rookery.models.embedder.embedder`); the one that ships with rookery by default.
     """
@@ -86,26 +93,24 @@ class ToolIndex:
         self._past: Past | None = None
         self._texts: dict[str, ToolText] = {}
         self._waiting: dict[str, ToolText] = {}
+        self._gone: set[str] = set()
         self._name_terms: dict[str, frozenset[str]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._texts)
 
     def add(self, tool: ToolText) -> None:
         """Keep a tool, in place of an earlier one of this name, whose uses stay."""
-        self._texts[tool.name] = self._waiting[tool.name] = tool
+        self._texts[tool.key] = self._waiting[tool.key] = tool
 
     def remove(self, name: str) -> bool:
         """Forget a tool and its uses; False when there is none."""
         if self._texts.pop(name, None) is None:
             return False
         self._waiting.pop(name, None)
-        self._name_terms.pop(name, None)
-        if self._hybrid is not None and self._past is not None:
-            self._hybrid.remove(name)
-            self._past.forget(name)
-            if len(self._hybrid.slots) > 2 * len(self._hybrid) + 1000:
-                self._hybrid.compact()
+        self._gone.add(name)
         return True
 
     async def search(self, request: str, *, k: int = 5) -> list[Finding]:
@@ -113,11 +118,14 @@ class ToolIndex:
 
         :raises ModelError: the embedder failed.
         """
-        await self._settle()
         if not self._texts or k < 1 or not request.strip():
             return []
-        board = await self._board(request, k=k)
-        return board.findings(k, self._past.weight if self._past else 0.0)
+        async with self._turn():
+            await self._settle()
+            if self._past is None or not self._hybrid:
+                return []
+            board = await self._board(request, k=k)
+        return [finding for finding in board.findings(k, self._past.weight) if finding.name in self._texts]
 
     async def note_use(self, request: str, *names: str) -> None:
         """Remember that these tools served this request. Names that are not here are left out.
@@ -126,8 +134,21 @@ class ToolIndex:
 
         :raises ModelError: the embedder failed.
         """
-        await self._settle()
-        known = [name for name in dict.fromkeys(names) if name in self._texts]
+        async with self._turn():
+            await self._settle()
+            await self._note(request, names)
+
+    # -------------------------------------------------------------- inside
+
+    def _turn(self) -> asyncio.Lock:
+        """Tasks take turns: what one is indexing the next one finds. A lock belongs to one event loop, so each loop has its own."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._lock = loop, asyncio.Lock()
+        return self._lock
+
+    async def _note(self, request: str, names: Sequence[str]) -> None:
+        known = [name for name in dict.fromkeys(names) if name in self._name_terms]
         if not known or not request.strip() or self._past is None:
             return
         board = await self._board(request, k=5, also=known)
@@ -136,28 +157,39 @@ class ToolIndex:
             part = board.part_of(name)
             self._past.add(board.parts[part].text, board.vectors[part], name)
 
-    # -------------------------------------------------------------- inside
-
     async def _settle(self) -> None:
-        """Index what was added."""
-        if not self._waiting:
+        """Index what was added and drop what was removed. When the embedder fails, it is all done at the next search."""
+        tools = list(self._waiting.values())
+        rows = await self._embedder.embed([text for tool in tools for text in _readings(tool)]) if tools else None
+        self._drop()
+        if rows is None:
             return
-        tools, self._waiting = list(self._waiting.values()), {}
-        rows = await self._embedder.embed([text for tool in tools for text in _readings(tool)])
-        vectors = rows[0::2] + rows[1::2]
         if self._hybrid is None or self._past is None:
             self._hybrid = Hybrid(rows.shape[1], embedder=self._embedder.fingerprint)
             self._past = Past(rows.shape[1])
-        self._hybrid.add_many((tool.name, Entry(_bag(tool), vector)) for tool, vector in zip(tools, vectors, strict=True))
-        for tool in tools:
-            self._name_terms[tool.name] = frozenset(terms(tool.name))
-        await self._recall([(question, tool.name) for tool in tools for question in tool.questions])
+        fresh = [at for at, tool in enumerate(tools) if self._waiting.get(tool.key) is tool]  # not removed or replaced meanwhile
+        self._hybrid.add_many((tools[at].key, Entry(_bag(tools[at]), rows[2 * at] + rows[2 * at + 1])) for at in fresh)
+        for at in fresh:
+            self._name_terms[tools[at].key] = frozenset(terms(tools[at].name))
+            del self._waiting[tools[at].key]
+        await self._recall([(question, tools[at].key) for at in fresh for question in tools[at].questions])
+
+    def _drop(self) -> None:
+        gone, self._gone = self._gone, set()
+        if self._hybrid is None or self._past is None:
+            return
+        for name in gone:
+            self._past.forget(name)
+            self._name_terms.pop(name, None)
+            self._hybrid.remove(name)
+        if len(self._hybrid.slots) > 2 * len(self._hybrid) + 1000:
+            self._hybrid.compact()
 
     async def _recall(self, served: Sequence[tuple[str, str]]) -> None:
         """Take in stored questions: some one by one, to see what they are worth, the others at once."""
         step = max(1, len(served) // _TRIED)
         for question, name in served[::step]:
-            await self.note_use(question, name)
+            await self._note(question, [name])
         rest = [pair for at, pair in enumerate(served) if at % step]
         if rest and self._past is not None:
             vectors = await self._embedder.embed([question for question, _ in rest], purpose="query")
