@@ -63,6 +63,17 @@ RookeryError
 │   ├── RunBusy                another process is its writer
 │   ├── RunMismatch            the program is not the one that the log was written by
 │   └── SecretNeeded           a secret must be given again to go on
+├── RecallError                a memory could not keep, find or forget
+│   ├── ScopeInvalid           the name of a scope is not one that memories are kept under
+│   ├── ItemUnfit              what was given cannot be kept: empty, too long, its times the wrong way round
+│   ├── ItemUnknown            no item, symbol or write of this name in this scope
+│   ├── WindowOverflow         what is pinned, or one item alone, is larger than the window
+│   ├── MemoryFileError        its file
+│   │   ├── MemoryDamaged      it cannot be read, or is none
+│   │   ├── MemoryTooNew       a newer rookery wrote it
+│   │   ├── MemoryFull         it cannot be written: the disk is full or read-only
+│   │   └── MemoryBusy         another process writes it                   (retryable)
+│   └── VectorsUnavailable     the vector store does not answer            (retryable)
 ├── PlanningError              a search can't be, or could not be, carried out
 │   ├── SearchInvalid          a planner or a search was given options that make no sense
 │   ├── StepWrong              a step of a search gave what it may not
@@ -489,6 +500,70 @@ class SecretNeeded(RunError):
     def __init__(self, message: str, *, run: str = "", secrets: Sequence[str] = (), hint: str = "") -> None:
         super().__init__(message, run=run, hint=hint)
         self.secrets = tuple(secrets)
+
+
+# ------------------------------------------------------------------ memory
+
+
+class RecallError(RookeryError):
+    """A memory could not keep, find or forget something; ``scope`` is whose."""
+
+    def __init__(self, message: str, *, scope: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.scope = scope
+
+
+class ScopeInvalid(RecallError):
+    """The name of a scope is empty, too long, or has signs that paths or terminals read their own way."""
+
+
+class ItemUnfit(RecallError):
+    """What was given cannot be kept: an empty text, one that is too long, a validity that ends before it begins."""
+
+
+class ItemUnknown(RecallError):
+    """There is no item, symbol or write of this name in this scope."""
+
+
+class WindowOverflow(RecallError):
+    """What is pinned, or an item that may not be split, takes more than the window has; ``tokens`` and ``limit`` say how much."""
+
+    def __init__(self, message: str, *, tokens: int, limit: int, scope: str = "", hint: str = "") -> None:
+        super().__init__(message, scope=scope, hint=hint)
+        self.tokens = tokens
+        self.limit = limit
+
+
+class MemoryFileError(RecallError):
+    """The file of a memory could not be read or written; ``path`` is the file."""
+
+    def __init__(self, message: str, *, path: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class MemoryDamaged(MemoryFileError):
+    """The file of a memory cannot be read: no memory, or damaged."""
+
+
+class MemoryTooNew(MemoryFileError):
+    """A newer version of rookery wrote this memory."""
+
+
+class MemoryFull(MemoryFileError):
+    """The memory cannot be written: the disk is full, or the folder is read-only. What was acknowledged is whole."""
+
+
+class MemoryBusy(MemoryFileError):
+    """Another process is writing this memory."""
+
+    retryable = True
+
+
+class VectorsUnavailable(RecallError):
+    """The vector store does not answer; what was kept is safe and found by its words, and is handed to the store later."""
+
+    retryable = True
 
 
 # ------------------------------------------------------------------ planning

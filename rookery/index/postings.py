@@ -289,6 +289,23 @@ class Postings:
         df = 0 if number is None else int(self._df[number])
         return math.log(1 + (self._live - df + 0.5) / (df + 0.5))
 
+    def table(self, query: Bag, slots: Places) -> tuple[Scores, NDArray[np.float64], Scores]:
+        """For callers with scores of their own: each known term's idf times its weight, the term counts in these documents (shape terms,
+        documents), and the documents' lengths. ``slots`` may come in any order."""
+        asked = sorted((term, boost / (self.k1 + 1)) for term, boost, _ in self._asked(query))
+        wanted = slots.astype(np.int32)
+        counts = np.zeros((len(asked), len(slots)))
+        for row, (term, _) in enumerate(asked):
+            docs, weights = self._postings(term)
+            at = np.minimum(np.searchsorted(docs, wanted), len(docs) - 1)
+            counts[row] = np.where(docs[at] == wanted, weights[at], 0.0)
+        return np.array([boost for _, boost in asked]), counts, self._lengths[slots].astype(np.float64)
+
+    @property
+    def mean_length(self) -> float:
+        """Of the live documents; 1 when there are none."""
+        return self._total / self._live if self._live else 1.0
+
     def _asked(self, query: Bag) -> list[tuple[int, float, float]]:
         """Of each known term of a query: its number, its factor (idf and all that is constant), and the most it can add."""
         found = []

@@ -1,0 +1,28 @@
+"""What is kept for a run and across runs: one door to a short window and a long store."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rookery.memory.consolidate import consolidate
+    from rookery.memory.item import Belief, Change, Item, Kept, Recalled, Recollection, Source
+    from rookery.memory.memory import Forgotten, Memory, Note, Reading
+    from rookery.memory.window import Window
+
+__all__ = [
+    "Belief", "Change", "Forgotten", "Item", "Kept", "Memory", "Note", "Reading", "Recalled", "Recollection", "Source", "Window", "consolidate",
+]  # fmt: skip
+_AT_FIRST_USE = {
+    **dict.fromkeys(("Belief", "Change", "Item", "Kept", "Recalled", "Recollection", "Source"), "rookery.memory.item"),
+    **dict.fromkeys(("Forgotten", "Memory", "Note", "Reading"), "rookery.memory.memory"),
+    "Window": "rookery.memory.window", "consolidate": "rookery.memory.consolidate",
+}  # fmt: skip
+"""numpy, pydantic and the rest are loaded by those who use a memory."""
+
+
+def __getattr__(name: str) -> Any:
+    module = _AT_FIRST_USE.get(name)
+    if module is None:
+        raise AttributeError(f"module 'rookery.memory' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(module), name)

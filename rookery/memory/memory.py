@@ -1,0 +1,645 @@
+"""The door: what one scope remembers. ``keep``, ``recall``, ``history``, ``forget``, symbols, diffs, and the tools that agents get."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rookery.core.label import NO_LABELS, SECRET, Labels
+from rookery.core.label import join as union
+from rookery.errors import ItemUnfit, ItemUnknown, ModelError, ScopeInvalid, VectorsUnavailable
+from rookery.memory import scope as scopes
+from rookery.memory.item import (
+    FOREVER,
+    RECALLED,
+    Belief,
+    Change,
+    Item,
+    Kept,
+    Kind,
+    Moment,
+    Recalled,
+    Recollection,
+    Source,
+    Trust,
+    VectorStore,
+    date,
+    seconds,
+)
+from rookery.memory.store import Durability
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rookery.core.function import Tool
+    from rookery.memory.archive import Archive, Ready
+    from rookery.memory.rank import Question
+    from rookery.memory.window import Window
+    from rookery.memory.write import Draft
+    from rookery.models.embedder import Embedder
+    from rookery.models.model import Model
+
+FOLDER = "~/.rookery/memory"
+MAX_FOUND = 200
+_WORST_LINE = 20
+"""No line of a recollection has fewer tokens than this."""
+_PATIENCE = 3
+"""After so many lines that no longer fit, the budget counts as used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A text with what is known of it, for :meth:`Memory.keep_many`; the fields are those of :meth:`Memory.keep`."""
+
+    text: str
+    kind: Kind = "fact"
+    at: Moment | None = None
+    source: Source | str | None = None
+    subject: str = ""
+    valid_to: Moment | None = None
+    confidence: float = 1.0
+    trust: Trust = "stated"
+    labels: Labels = NO_LABELS
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What a ``forget`` did."""
+
+    items: int
+    runs: tuple[str, ...]
+    """Runs whose logs quote what was forgotten; ``rookery prune --scope`` removes the values there."""
+    clean: bool = True
+    """False: another process still reads the file, so that a few deleted pages stay in its write-ahead log until that one has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A message after its symbols were read."""
+
+    text: str
+    """As it goes to the model."""
+    stored: Mapping[str, int]
+    """Symbols that now have a new version (or had this text already), with the version."""
+    replayed: tuple[str, ...]
+    """Symbols that were brought back."""
+    shown: tuple[str, ...]
+    """Symbols that are still in the window, so that only their name stands in the text."""
+    unknown: tuple[str, ...]
+    """What looks like a symbol and is not one of this scope; it stands in the text as it was written."""
+    labels: Labels = NO_LABELS
+    """Of what was brought back."""
+
+
+class Memory:
+    """What one scope remembers, in a folder: SQLite for what was said, vectors in Chroma. Nothing is opened before the first call.
+
+    Memories of one process on one folder share what is open. Use it as an async context manager, or call ``aclose``.
+
+    :param scope: whose memory it is, for example ``user:ada``. Nothing of another scope can be seen or changed through it.
+    :param vectors: the address of a Chroma server (``http://HOST:8000``), or a VectorStore; a folder of Chroma beside the store by default.
+    :param embedder: as in :func:`rookery.models.embedder.embedder`; the one that ships with rookery by default.
+    :param model: whose tokens are counted; without one, a token is a byte of UTF-8, which no common tokenizer exceeds.
+    :param durable: ``power`` waits until a write is on the disk; ``process`` survives everything but a power cut.
+    :param clock: seconds since 1970; recorded times grow even where it goes backwards.
+    :raises ScopeInvalid: the scope has no proper name.
+    """
+
+    def __init__(
+        self, *, scope: str, path: str | Path = FOLDER, vectors: VectorStore | str | None = None, embedder: Embedder | str | None = None,
+        model: Model | None = None, durable: Durability = "process", clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.scope = scopes.checked(scope)
+        self.path = Path(path)
+        self._options: dict[str, Any] = {"vectors": vectors, "durable": durable}
+        self._embedder_spec = embedder
+        self._model = model
+        self._clock = clock
+        self._archive: Archive | None = None
+        self._embedder: Embedder | None = None
+        self._checked = False
+
+    def within(self, scope: str) -> Memory:
+        """The memory of another scope with the same options. Raises ScopeInvalid."""
+        return Memory(scope=scope, path=self.path, embedder=self._embedder or self._embedder_spec, model=self._model, clock=self._clock,
+                      **self._options)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Give the files back; twice is fine, and the next call opens them again. What was kept is safe without it."""
+        from rookery.memory.archive import released
+
+        archive, self._archive = self._archive, None
+        if archive is not None:
+            await asyncio.to_thread(released, archive)
+
+    async def _opened(self) -> Archive:
+        if self._archive is None:
+            from rookery.memory.archive import opened, released
+
+            archive = await asyncio.to_thread(lambda: opened(self.path, **self._options))
+            if self._archive is None:
+                self._archive = archive
+            else:  # another task was faster
+                released(archive)
+        return self._archive
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """What was found damaged since it was opened, and what was saved; a sentence each."""
+        return tuple(self._archive.repairs) if self._archive is not None else ()
+
+    # -------------------------------------------------------------- writing
+
+    async def keep(
+        self, text: str, *, at: Moment | None = None, source: Source | str | None = None, kind: Kind = "fact", subject: str = "",
+        valid_to: Moment | None = None, confidence: float = 1.0, trust: Trust = "stated", labels: Labels = NO_LABELS,
+        links: Sequence[str] = (),
+    ) -> Kept:
+        """Keep a text; it is durable, and found by its words, when this returns. No model is asked.
+
+        What says the same as an item that holds is merged into it; a newer statement about the same subject ends the validity of the older one
+        (facts and preferences only); what was recalled from here is not kept again.
+
+        :param at: since when it holds, or when it was said; now by default.
+        :param subject: what it is about (``lab meeting``, ``ada / city``); read from the text by rules where it is not given.
+        :param valid_to: until when it holds, where that is known already.
+        :param trust: ``untrusted`` for what came from outside; so is anything labelled so. It never ends what was stated.
+        :raises ItemUnfit: the text is empty, longer than a million characters or not plain text; times or numbers make no sense.
+        :raises MemoryFull: the disk is full; nothing was kept.
+        """
+        note = Note(text, kind, at, source, subject, valid_to, confidence, trust, labels, tuple(links))
+        return (await self.keep_many([note]))[0]
+
+    async def keep_many(self, notes: Iterable[Note | str]) -> list[Kept]:
+        """Keep several texts in one write to the disk: all of them, or none. Raises as ``keep``."""
+        from rookery.memory import write
+
+        drafts = [self._draft(Note(note) if isinstance(note, str) else note) for note in notes]
+        archive = await self._opened()
+        return await archive.do(lambda: write.keep(archive.store, self.scope, drafts, self._clock()))
+
+    def _draft(self, note: Note) -> Draft:
+        from rookery.memory.write import Draft, checked
+
+        return checked(Draft(
+            note.text, note.kind, note.subject, Source.of(note.source), None if note.at is None else seconds(note.at),
+            FOREVER if note.valid_to is None else seconds(note.valid_to), note.confidence, note.trust, note.labels,
+            note.links), self.scope)  # fmt: skip
+
+    # -------------------------------------------------------------- recalling
+
+    async def recall(
+        self, query: str, *, tokens: int = 1_000, k: int = 50, as_of: Moment | None = None, known_at: Moment | None = None,
+        kinds: Sequence[Kind] | None = None, secrets: bool = False,
+    ) -> Recollection:
+        """What is remembered about something, best first, quoted with source and date, in at most ``tokens`` tokens and ``k`` items.
+
+        What no longer holds comes after what replaced it, and says so.
+
+        :param as_of: only what held at this time.
+        :param known_at: only what was recorded by then, and as it was believed then.
+        :param secrets: items that are labelled secret as well.
+        :raises EmbedderMismatch: the vectors were made by another embedder.
+        """
+        from rookery.memory import quote, rank, when
+
+        archive = await self._opened()
+        now = seconds(as_of) if as_of is not None else seconds(known_at) if known_at is not None else self._clock()
+        vector, ready, words_only = await self._prepare(archive, query)
+        if ready is None:
+            return Recollection((), "", 0, frozenset({RECALLED}))
+        near: Callable[[], Sequence[str]] = tuple
+        if vector is not None and len(ready.shelf) > rank.WHOLE:
+            near = await archive.do(archive.near, ready, vector, rank.POOL)
+        question = _Ask(self.scope, query, vector, as_of is not None, None if known_at is None else seconds(known_at), now, tuple(kinds or ()),
+                        when.intervals(query, now), min(k, MAX_FOUND, max(0, tokens) // _WORST_LINE), secrets)
+        try:
+            found = await archive.do(question.found, archive, ready, near)
+        except VectorsUnavailable:
+            words_only = True
+            found = await archive.do(question.found, archive, ready, tuple)
+        lines = [replace(each, line=quote.line(each.item, now)) for each in found]
+        kept, text, used = await self._packed(lines, tokens)
+        labels = union([frozenset({RECALLED}), *(each.item.labels for each in kept)])
+        return Recollection(tuple(kept), text, used, labels, words_only)
+
+    async def _prepare(self, archive: Archive, query: str) -> tuple[NDArray[np.float32] | None, Ready | None, bool]:
+        """The vector of the query and the shelf, with vectors for what is new; without one (and True) where the embedder can't be reached."""
+        ready = await archive.do(archive.ready, self.scope)
+        if ready is None:
+            return None, None, False
+        embedder = await self._embed_with(archive)
+        try:
+            if ready.waiting:
+                vectors = await embedder.embed([text for _, text in ready.waiting])
+                await archive.do(archive.take_vectors, self.scope, [uid for uid, _ in ready.waiting], vectors)
+            return (await embedder.embed([query], purpose="query"))[0], ready, False
+        except ModelError as error:
+            if not error.retryable:
+                raise
+            return None, ready, True
+
+    async def _embed_with(self, archive: Archive) -> Embedder:
+        if self._embedder is None:
+            from rookery.models.embedder import embedder
+
+            self._embedder = embedder(self._embedder_spec)
+        if not self._checked:
+            await archive.do(archive.check_embedder, self._embedder.fingerprint)
+            self._checked = True
+        return self._embedder
+
+    async def count(self, text: str) -> int:
+        """The tokens of a text: the model's own count, or its bytes in UTF-8."""
+        if self._model is None:
+            return len(text.encode("utf-8", "surrogatepass"))
+        from rookery.models.model import Message, Request
+
+        return await self._model.count_tokens(Request((Message.of("user", text),)))
+
+    async def _packed(self, lines: list[Recalled], tokens: int) -> tuple[list[Recalled], str, int]:
+        """As many lines as fit, best first; of a first one that is too long its beginning."""
+        from rookery.memory import quote
+
+        kept: list[Recalled] = []
+        room = tokens - await self.count(quote.HEAD)
+        missed = 0
+        for each in lines:
+            cost = await self.count("\n" + each.line)
+            if cost > room and not kept:
+                each = await self._shortened(each, room)
+                cost = await self.count("\n" + each.line) if each.line else room + 1
+            if cost > room:
+                missed += 1
+                if missed >= _PATIENCE:
+                    break
+                continue
+            kept.append(each)
+            room -= cost
+        text = quote.block([each.line for each in kept])
+        while kept and (used := await self.count(text)) > tokens:
+            kept.pop()
+            text = quote.block([each.line for each in kept])
+        return kept, text, used if kept else 0
+
+    async def _shortened(self, found: Recalled, room: int) -> Recalled:
+        """The item's beginning, as much as fits; an empty line when not even some words do."""
+        from rookery.memory import quote
+
+        text, low, high, best = found.item.text, 0, len(found.item.text), ""
+        while high - low > 8:
+            middle = (low + high) // 2
+            line = quote.line(replace(found.item, text=f"{text[:middle]}… ({len(text) - middle:,} more characters)"))
+            if await self.count("\n" + line) <= room:
+                low, best = middle, line
+            else:
+                high = middle
+        return replace(found, line=best)
+
+    async def rivals(self, text: str, *, k: int = 10) -> list[Item]:
+        """Items that may be older statements of the same thing, likeliest first; what a person or a model looks at before they contradict it."""
+        from rookery.memory import rank, subject
+
+        archive = await self._opened()
+        vector, ready, _ = await self._prepare(archive, text)
+        if ready is None:
+            return []
+        shelf = ready.shelf
+        slots = await archive.do(rank.rivals, shelf, text, subject.read(text), k, vector)
+        return await archive.do(lambda: archive.store.items(self.scope, [shelf.slots.id(slot) for slot in slots.tolist()]))
+
+    # -------------------------------------------------------------- looking back
+
+    async def history(self, subject: str) -> list[Belief]:
+        """What was held to be true about a subject, oldest first, and what replaced it when.
+
+        ``subject`` as it was given to ``keep``, ``ada / city``, or a question such as ``where does Ada live?``.
+        """
+        archive = await self._opened()
+        return await archive.do(_history, archive, self.scope, _subjects_of(subject))
+
+    async def current(self, subject: str, *, as_of: Moment | None = None, known_at: Moment | None = None) -> Item | None:
+        """The statement about a subject that holds now, or held at a time, as it is known now or was known at a time."""
+        archive = await self._opened()
+        known = None if known_at is None else seconds(known_at)
+        now = seconds(as_of) if as_of is not None else known if known is not None else self._clock()
+        return await archive.do(_current, archive, self.scope, _subjects_of(subject), now, known)
+
+    async def show(self, id: str) -> Item:
+        """One item. Raises ItemUnknown."""
+        archive = await self._opened()
+        found = await archive.do(lambda: archive.store.item(self.scope, id))
+        if found is None:
+            raise ItemUnknown(f"there is no item {id!r:.40} in {self.scope}", scope=self.scope, hint="`rookery memory list` has those there are")
+        return found
+
+    async def items(self, *, limit: int = 1_000, kinds: Sequence[Kind] | None = None) -> list[Item]:
+        """The latest items, newest first."""
+        archive = await self._opened()
+        return await archive.do(_latest, archive, self.scope, limit, tuple(kinds or ()))
+
+    async def diff(self, write: int | None = None, *, item: str | None = None, limit: int = 100) -> list[Change]:
+        """The latest changes, oldest first; of one write, or of one item."""
+        archive = await self._opened()
+        return await archive.do(lambda: archive.store.changes(self.scope, write=write, item=item, limit=limit))
+
+    async def revert(self, write: int) -> int:
+        """Undo a write, by a new write whose number this gives; that one can be reverted too.
+
+        :raises ItemUnknown: there is no such write here, or what it wrote was changed or forgotten since.
+        """
+        from rookery.memory import write as writing
+
+        archive = await self._opened()
+        return await archive.do(lambda: writing.revert(archive.store, self.scope, write, self._clock()))
+
+    async def export(self) -> AsyncIterator[dict[str, Any]]:
+        """All items that hold or held, as plain data, oldest first; ``keep_many`` of their fields builds them again."""
+        archive = await self._opened()
+        after = 0
+        while page := await archive.do(_page, archive, self.scope, after):
+            for _, item in page:
+                yield _plain(item)
+            after = page[-1][0]
+
+    # -------------------------------------------------------------- forgetting
+
+    async def forget(self, *, scope: str | None = None, ids: Sequence[str] = (), source: str | None = None) -> Forgotten:
+        """Delete without a trace in store, indexes, summaries and exports: items by id or by source, or all (``scope``, to say that it is meant).
+
+        Summaries that were made from what goes, go too. Vectors leave the vector store as soon as it answers.
+
+        :raises ScopeInvalid: ``scope`` is another one than this memory's.
+        :raises ItemUnfit: nothing says what to forget.
+        """
+        if scope is not None and scope != self.scope:
+            raise ScopeInvalid(f"this is the memory of {self.scope}, not of {scope!r:.80}", scope=self.scope, hint="open the memory of that scope")
+        if scope is None and not ids and source is None:
+            raise ItemUnfit("nothing says what to forget", scope=self.scope, hint="ids=, source=, or scope= for everything")
+        archive = await self._opened()
+        return await archive.do(_forget, archive, self.scope, None if scope is not None else tuple(ids), source, self._clock())
+
+    # -------------------------------------------------------------- symbols
+
+    async def read(self, message: str, *, window: str = "", source: Source | str | None = None, labels: Labels = NO_LABELS) -> Reading:
+        """Read the symbols of a message: ``<|route|>`` stores what follows, ``<route>`` brings it back, exactly.
+
+        What is in ``window`` (the text that the model sees anyway) already is not brought back again; what was labelled untrusted comes back
+        as a quotation.
+
+        :raises ItemUnfit: a symbol stores nothing, or what can't be kept.
+        """
+        from rookery.memory import symbols
+
+        archive = await self._opened()
+        return await archive.do(symbols.read, archive.store, self.scope, message, window, Source.of(source), labels, self._clock())
+
+    async def symbol(self, name: str, version: int | None = None) -> str:
+        """The text under a symbol, the newest or a given version. Raises ItemUnknown."""
+        from rookery.memory import symbols
+
+        archive = await self._opened()
+        return (await archive.do(symbols.find, archive.store, self.scope, name, version)).text
+
+    async def symbols(self) -> dict[str, int]:
+        """The names of the symbols of this scope with how many versions each has."""
+        from rookery.memory import symbols
+
+        archive = await self._opened()
+        return await archive.do(symbols.listed, archive.store, self.scope)
+
+    async def program(self, name: str, version: int | None = None, **options: Any) -> Tool[..., Any]:
+        """The program under a symbol as a Tool; each call runs in a sandbox. ``options`` as in ``from_source``.
+
+        :raises ItemUnknown: there is no such symbol.
+        :raises ToolUnfit: what is stored is no function with a typed signature.
+        """
+        from rookery.memory.symbol import program_in
+        from rookery.tools.source import from_source
+
+        text = await self.symbol(name, version)
+        return from_source(program_in(text) or text, **options)
+
+    # -------------------------------------------------------------- for programs and agents
+
+    def tools(self, *, tokens: int = 1_000, source: Source | str | None = None) -> list[Tool[..., Any]]:
+        """``keep``, ``recall`` and ``history`` as Tools for graphs and agents; what they give is labelled ``recalled`` and ``untrusted``.
+
+        :param tokens: the budget of one recall.
+        :param source: what kept items name as theirs; kept as ``untrusted``, since a model wrote them.
+        """
+        from rookery.memory.offer import tools
+
+        return tools(self, tokens=tokens, source=source)
+
+    def window(self, *, tokens: int, model: Model | None = None, session: str = "") -> Window:
+        """A short-term window over this memory: what leaves it is kept here. ``model`` counts; else this memory's, else bytes."""
+        from rookery.memory.window import Window
+
+        return Window(tokens=tokens, memory=self, model=model or self._model, session=session)
+
+    def over(self, model: Model) -> Model:
+        """The model with this memory's symbols: in all that it is asked they are stored and brought back."""
+        from rookery.memory.offer import SymbolModel
+
+        return SymbolModel(self, model)
+
+    # -------------------------------------------------------------- upkeep
+
+    async def settle(self) -> None:
+        """Wait until all that was kept has its vector and the vector store has them all; recalls do without waiting.
+
+        :raises VectorsUnavailable: the store does not answer; nothing is lost.
+        """
+        archive = await self._opened()
+        embedder = await self._embed_with(archive)
+        ready = await archive.do(archive.ready, self.scope)
+        while ready is not None and ready.waiting:
+            vectors = await embedder.embed([text for _, text in ready.waiting])
+            await archive.do(archive.take_vectors, self.scope, [uid for uid, _ in ready.waiting], vectors)
+            ready = await archive.do(archive.ready, self.scope)
+        try:
+            await asyncio.wrap_future(archive.outbox.drain())
+        except VectorsUnavailable:
+            if not await archive.do(archive.restore_vectors):
+                raise
+            await asyncio.wrap_future(archive.outbox.drain())
+
+    async def reindex(self) -> int:
+        """Build all indexes of the folder, for all scopes, anew from the store, with this memory's embedder; how many vectors there are.
+
+        :raises VectorsUnavailable: the vector store does not answer; what is to be done stays noted.
+        """
+        from rookery.models.embedder import embedder
+
+        archive = await self._opened()
+        self._embedder = self._embedder or embedder(self._embedder_spec)
+        await archive.do(lambda: archive.rebuild(embedder=self._embedder.fingerprint if self._embedder else ""))
+        self._checked = True
+        names = await archive.do(archive.store.scopes)
+        for name, _ in names:
+            other = self.within(name)
+            await other.settle()
+            await other.aclose()
+        return int((await archive.do(archive.store.rows, "SELECT count(*) FROM vector"))[0][0])
+
+
+# ------------------------------------------------------------------ on the archive's thread
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """A recall, ready to be carried out."""
+
+    scope: str
+    query: str
+    vector: NDArray[np.float32] | None
+    only_valid: bool
+    known_at: float | None
+    now: float
+    kinds: tuple[str, ...]
+    intervals: Sequence[tuple[float, float]]
+    k: int
+    secrets: bool
+
+    def found(self, archive: Archive, ready: Ready, near: Callable[[], Sequence[str]]) -> list[Recalled]:
+        from rookery.memory import rank
+
+        shelf = ready.shelf
+        slots, scores = rank.ranked(shelf, self._question(archive, ready, near), self.k)
+        uids = [shelf.slots.id(slot) for slot in slots.tolist()]
+        rows = {item.id: item for item in archive.store.items(self.scope, uids)}
+        after = dict(archive.store.rows(f"SELECT uid, successor FROM item WHERE successor != '' AND uid IN ({','.join('?' * len(uids))})", uids))
+        return [Recalled(rows[uid], float(score), "", after.get(uid, "")) for uid, score in zip(uids, scores, strict=True)
+                if uid in rows and (self.secrets or SECRET not in rows[uid].labels)]
+
+    def _question(self, archive: Archive, ready: Ready, near: Callable[[], Sequence[str]]) -> Question:
+        from rookery.memory import rank, subject
+
+        shelf = ready.shelf
+        keep, end = shelf.alive(), None
+        if self.known_at is not None:
+            end = shelf.column("end").copy()
+            for uid, before in _undone(archive, self.scope, self.known_at):
+                slot = shelf.slots.find(uid)
+                if slot is not None and before is None:
+                    keep[slot] = False
+                elif slot is not None and before is not None:
+                    end[slot] = before
+        if self.only_valid:
+            keep &= (shelf.column("begin") <= self.now) & (self.now < (shelf.column("end") if end is None else end))
+        if self.kinds:
+            keep &= rank.kinds_mask(shelf, self.kinds)
+        return rank.Question(self.query, self.vector, near, self.now, self.intervals, subject.asked(self.query), keep, end)
+
+
+def _undone(archive: Archive, scope: str, known_at: float) -> list[tuple[str, float | None]]:
+    """What was changed after a time, newest first: items that were not there then (None), and until when others held before."""
+    known = archive.store.scope(scope)
+    sql = "SELECT item, verb, before FROM change WHERE scope = ? AND at > ? ORDER BY seq DESC"
+    rows = archive.store.rows(sql, (known[0], known_at)) if known else []
+    return [(uid, None if verb == "keep" else json.loads(before)["valid_to"]) for uid, verb, before in rows
+            if verb == "keep" or (verb in ("close", "restore") and before and "valid_to" in before)]
+
+
+def _subjects_of(text: str) -> list[str]:
+    """The subjects that a text may mean."""
+    from rookery.memory import subject
+
+    return list(dict.fromkeys(found for found in (subject.normal(text), subject.asked(text), subject.read(text)) if found))
+
+
+def _history(archive: Archive, scope: str, subjects: Sequence[str]) -> list[Belief]:
+    for subject in [*subjects, *_near_subjects(archive, scope, subjects)]:
+        found = archive.store.timeline(scope, subject)
+        if found:
+            recorded = {item.id: item.recorded_at for item, _ in found}
+            return [Belief(item, after, recorded.get(after, FOREVER)) for item, after in found]
+    return []
+
+
+def _near_subjects(archive: Archive, scope: str, subjects: Sequence[str]) -> list[str]:
+    """Subjects of which all of one side is in the words asked for, those that share most first: ``lab meeting`` finds ``lab / day``."""
+    from rookery.index.text import terms
+
+    ready = archive.ready(scope)
+    asked = set(terms(" ".join(subjects)))
+    found = []
+    for name in ready.shelf.subjects.texts if ready is not None else ():
+        who, _, what = name.partition(" / ")
+        shared = [part for part in (set(terms(who)), set(terms(what))) if part and part <= asked]
+        if shared and set(terms(who)) & asked:
+            found.append((-sum(len(part) for part in shared), name))
+    return [name for _, name in sorted(found)]
+
+
+def _current(archive: Archive, scope: str, subjects: Sequence[str], now: float, known_at: float | None) -> Item | None:
+    for subject in subjects:
+        found = [item for item, _ in archive.store.timeline(scope, subject)]
+        if known_at is not None:
+            ends = {change.item: change.before["valid_to"] for item in found for change in reversed(archive.store.changes(scope, item=item.id))
+                    if change.at > known_at and "valid_to" in change.before}
+            found = [replace(item, valid_to=ends.get(item.id, item.valid_to)) for item in found if item.recorded_at <= known_at]
+        valid = [item for item in found if item.is_valid(now)]
+        if valid:
+            return max(valid, key=lambda item: (item.trust != "untrusted", item.valid_from, item.recorded_at))
+    return None
+
+
+def _latest(archive: Archive, scope: str, limit: int, kinds: tuple[str, ...]) -> list[Item]:
+    from rookery.memory.store import FIELDS, item_of
+
+    known = archive.store.scope(scope)
+    if known is None:
+        return []
+    where = f" AND kind IN ({','.join('?' * len(kinds))})" if kinds else ""
+    rows = archive.store.rows(f"SELECT {FIELDS} FROM item WHERE scope = ? AND live{where} ORDER BY id DESC LIMIT ?", (known[0], *kinds, limit))
+    return [item_of(row, scope) for row in rows]
+
+
+def _page(archive: Archive, scope: str, after: int) -> list[tuple[int, Item]]:
+    from rookery.memory.store import FIELDS, item_of
+
+    known = archive.store.scope(scope)
+    if known is None:
+        return []
+    rows = archive.store.rows(f"SELECT {FIELDS} FROM item WHERE scope = ? AND live AND id > ? ORDER BY id LIMIT 500", (known[0], after))
+    return [(row[-1], item_of(row, scope)) for row in rows]
+
+
+def _plain(item: Item) -> dict[str, Any]:
+    source = {name: getattr(item.source, name) for name in ("name", "speaker", "session", "run") if getattr(item.source, name)}
+    data = {"id": item.id, "scope": item.scope, "text": item.text, "kind": item.kind, "subject": item.subject, "source": source,
+            "valid_from": item.valid_from, "valid_to": None if item.valid_to == FOREVER else item.valid_to, "recorded_at": item.recorded_at,
+            "date": date(item.valid_from), "confidence": item.confidence, "trust": item.trust, "labels": sorted(item.labels),
+            "evidence": item.evidence, "links": list(item.links)}  # fmt: skip
+    return {name: value for name, value in data.items() if value not in ("", [], {}, None)}
+
+
+def _forget(archive: Archive, scope: str, ids: tuple[str, ...] | None, source: str | None, now: float) -> Forgotten:
+    from rookery.memory import write
+
+    known = archive.store.scope(scope)
+    if known is None:
+        return Forgotten(0, ())
+    if ids is not None and source is not None:
+        ids += tuple(uid for (uid,) in archive.store.rows("SELECT uid FROM item WHERE scope = ? AND source = ?", (known[0], source)))
+    before = archive.store.rows("SELECT count(*) FROM item WHERE scope = ?", (known[0],))[0][0]
+    runs = write.forget(archive.store, scope, ids, now)
+    gone = before - archive.store.rows("SELECT count(*) FROM item WHERE scope = ?", (known[0],))[0][0]
+    clean = archive.erase(known[0], scope)
+    return Forgotten(gone, tuple(runs), clean)

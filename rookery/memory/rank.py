@@ -1,0 +1,197 @@
+"""The order of a recall: words and vectors of an item and of its neighbours, who said it, when, about what, and which statement is newest.
+
+The mix of a turn, the turns around it and its session was fixed on two conversations of LoCoMo (Maharana et al., ACL 2024; the first two
+of the file), as ``benchmarks/memory.py`` says; nothing here was chosen on others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery.index.fusion import scaled
+from rookery.index.index import Mask, Places, Scores, best
+from rookery.index.text import bag, terms
+from rookery.memory.item import KINDS
+from rookery.memory.shelf import Shelf
+from rookery.memory.when import Interval
+
+Vector = NDArray[np.float32]
+WHOLE = 4_096
+"""Up to so many items all are scored; above, those that words or vectors find, and their neighbours."""
+POOL = 128
+K1, B = 1.2, 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each view of an item counts, each scaled so that its best item has 1."""
+
+    words: tuple[float, float, float, float] = (1.0, 1.0, 1.25, 0.25)
+    """BM25 of the item, of it with its neighbours at ±1 and at ±3, and of its session."""
+    vectors: tuple[float, float, float] = (0.7, 1.5, 0.3)
+    """Cosine of the item, the mean of those at ±1, the mean of its session."""
+    speaker: float = 1.25
+    """Times this, when the query names exactly one speaker and the item is theirs."""
+    time: float = 2.5
+    """Added where the item's time is one that the query names."""
+    subject: float = 3.0
+    """Added where the item's subject is the one that is asked for."""
+    stale: float = 0.2
+    """Times this, when the item no longer holds."""
+
+
+WEIGHTS = Weights()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is looked for."""
+
+    text: str
+    vector: Vector | None
+    near: Callable[[], Sequence[str]] = tuple
+    """Gives the ids that the vector store found; called once the words are done, and only where not all items are scored."""
+    at: float = 0.0
+    """The time that "now" is."""
+    intervals: Sequence[Interval] = ()
+    subject: str = ""
+    keep: Mask | None = None
+    """Which slots may be found."""
+    end: Scores | None = None
+    """By slot, until when each item holds, where that is not what the shelf says."""
+
+
+def ranked(shelf: Shelf, question: Question, k: int, weights: Weights = WEIGHTS) -> tuple[Places, Scores]:
+    """Slots and scores of the best ``k``, best first."""
+    keep = shelf.alive() if question.keep is None else question.keep & shelf.alive()
+    asked = _asked(shelf, question.text)
+    places = _candidates(shelf, question, asked, keep, max(POOL, 2 * k))
+    if not len(places):
+        return places, np.zeros(0)
+    score = _by_words(shelf, asked, places, weights) + _by_vectors(shelf, question.vector, places, weights)
+    speakers = shelf.named(question.text)
+    if len(speakers) == 1:
+        score *= np.where(shelf.column("speaker")[places] == speakers[0], weights.speaker, 1.0)
+    until = shelf.column("end") if question.end is None else question.end
+    begin, end = shelf.column("begin")[places], until[places]
+    if question.intervals:
+        hit = np.zeros(len(places), np.bool_)
+        for first, last in question.intervals:
+            hit |= (begin < last) & ((begin >= first) | ((end > first) & (end < np.inf)))
+        score += weights.time * hit
+    number = shelf.subjects.find(question.subject) if question.subject else None
+    if number:
+        score += weights.subject * (shelf.column("subject")[places] == number)
+    score *= np.where(end <= question.at, weights.stale, 1.0)
+    allowed = keep[places] & (score > 0)
+    slots, scores = best(places[allowed], score[allowed], k)
+    return _newest_first(shelf, slots, until, question.at), scores
+
+
+def _asked(shelf: Shelf, text: str) -> dict[str, float]:
+    """The terms of a query; the names of speakers say who is meant and are no terms, unless there is nothing else."""
+    whole = bag(text)
+    names = {term for number in shelf.named(text) for term in terms(shelf.speakers.texts[number])}
+    return {term: weight for term, weight in whole.items() if term not in names} or whole
+
+
+def _candidates(shelf: Shelf, question: Question, asked: Mapping[str, float], keep: Mask, pool: int) -> Places:
+    if len(shelf) <= WHOLE:
+        return np.flatnonzero(shelf.alive())
+    found = [shelf.words.top(asked, pool, keep)[0]]
+    found.append(np.array([slot for uid in question.near() if (slot := shelf.slots.find(uid)) is not None], np.int64))
+    number = shelf.subjects.find(question.subject) if question.subject else None
+    if number:
+        found.append(np.flatnonzero((shelf.column("subject") == number) & keep)[-pool:])
+    near = around(shelf, np.unique(np.concatenate(found)), 1)
+    return np.unique(near[near >= 0])
+
+
+def around(shelf: Shelf, slots: Places, reach: int) -> NDArray[np.int64]:
+    """Of each slot the slots of its session from ``reach`` before to ``reach`` after, -1 where there is none; shape (slots, 2 · reach + 1)."""
+    found = np.full((len(slots), 2 * reach + 1), -1, np.int64)
+    found[:, reach] = slots
+    for column, step in (("before", -1), ("after", 1)):
+        follow = shelf.column(column)
+        for at in range(reach, reach + step * reach, step):
+            here = found[:, at]
+            found[:, at + step] = np.where(here >= 0, follow[here], -1)
+    return found
+
+
+def _by_words(shelf: Shelf, asked: Mapping[str, float], places: Places, weights: Weights) -> Scores:
+    wide = around(shelf, places, 3)
+    known = np.unique(wide[wide >= 0])
+    idf, counts, lengths = shelf.words.table(asked, known)
+    total = np.zeros(len(places))
+    if not len(idf):
+        return total
+    at = np.where(wide >= 0, np.searchsorted(known, wide), len(known))
+    counts = np.append(counts, np.zeros((len(idf), 1)), axis=1)
+    lengths = np.append(lengths, 0.0)
+    mean = shelf.words.mean_length
+    for weight, reach in zip(weights.words[:3], (0, 1, 3), strict=True):
+        window = at[:, 3 - reach : 4 + reach]
+        members = (window < len(known)).sum(axis=1)
+        total += weight * scaled(_bm25(idf, counts[:, window].sum(axis=2), lengths[window].sum(axis=1), mean * np.maximum(members, 1)))
+    group = shelf.column("session")[known]
+    groups, inside = np.unique(group, return_inverse=True)
+    summed = np.stack([np.bincount(inside, row, len(groups)) for row in counts[:, :-1]]).astype(np.float64)
+    size = np.bincount(inside, lengths[:-1], len(groups)).astype(np.float64)
+    whole = _bm25(idf, summed, size, np.full(len(groups), max(float(size[groups > 0].mean()) if (groups > 0).any() else 1.0, 1e-9)))
+    whole[groups == 0] = 0.0
+    return total + weights.words[3] * scaled(whole)[np.searchsorted(groups, shelf.column("session")[places])]
+
+
+def _bm25(idf: Scores, counts: Scores, lengths: Scores, mean: Scores) -> Scores:
+    damped = K1 * (1 - B + B * lengths / np.maximum(mean, 1e-9))
+    return np.asarray((idf[:, None] * counts * (K1 + 1) / (counts + damped)).sum(axis=0))
+
+
+def _by_vectors(shelf: Shelf, vector: Vector | None, places: Places, weights: Weights) -> Scores:
+    if vector is None or not shelf.rows.shape[1] or not np.any(vector):
+        return np.zeros(len(places))
+    wide = around(shelf, places, 1)
+    known = np.unique(wide[wide >= 0])
+    cosines = np.append(shelf.rows[known].astype(np.float32) @ vector, 0.0).astype(np.float64)
+    cosines[:-1][~shelf.column("embedded")[known]] = 0.0
+    at = np.where(wide >= 0, np.searchsorted(known, wide), len(known))
+    members = (at < len(known)).sum(axis=1)
+    total = weights.vectors[0] * _lifted(cosines[at[:, 1]]) + weights.vectors[1] * _lifted(cosines[at].sum(axis=1) / members)
+    group = shelf.column("session")[places]
+    groups, inside = np.unique(group, return_inverse=True)
+    mean = np.bincount(inside, cosines[at[:, 1]], len(groups)) / np.bincount(inside, minlength=len(groups))
+    mean[groups == 0] = 0.0
+    return np.asarray(total + weights.vectors[2] * _lifted(mean)[inside])
+
+
+def _lifted(cosines: Scores) -> Scores:
+    return scaled(np.maximum(cosines, 0.0))
+
+
+def _newest_first(shelf: Shelf, slots: Places, until: Scores, at: float) -> Places:
+    """The same slots; where several are about one subject, those that hold now come first among them, and of these the newest."""
+    subject, begin, end = shelf.column("subject")[slots], shelf.column("begin")[slots], until[slots]
+    found = slots.copy()
+    for number in np.unique(subject[subject > 0]).tolist():
+        where = np.flatnonzero(subject == number)
+        if len(where) > 1:
+            found[where] = slots[where[np.lexsort((-begin[where], end[where] <= at))]]
+    return found
+
+
+def rivals(shelf: Shelf, text: str, subject: str, k: int, vector: Vector | None = None) -> Places:
+    """Slots of what may be older statements of the same thing, likeliest first: of the same subject, or with the same words."""
+    weights = Weights(words=(1.0, 0.0, 0.0, 0.0), vectors=(0.5, 0.0, 0.0), speaker=1.0, stale=1.0)
+    return ranked(shelf, Question(text, vector, subject=subject), k, weights)[0]
+
+
+def kinds_mask(shelf: Shelf, kinds: Sequence[str]) -> Mask:
+    """Which slots have items of these kinds."""
+    return np.asarray(np.isin(shelf.column("kind"), [KINDS.index(kind) for kind in kinds]))
+
+
