@@ -183,7 +183,8 @@ def generalised(own: ast.expr, types: Typing) -> Pattern | None:
     returns = types.of(own)
     finder = _Common(types)
     tree = finder.of(own, own, frozenset())
-    fixed = sum(isinstance(node, ast.Constant) for node in ast.walk(tree))
+    places = {id(part) for node in ast.walk(tree) if isinstance(node, ast.Subscript) for part in ast.walk(node.slice)}
+    fixed = sum(isinstance(node, ast.Constant) and id(node) not in places for node in ast.walk(tree))
     steps = steps_of(tree)
     if finder.lost or not returns or steps + fixed < LEAST_STEPS or not 1 <= len(finder.holes) <= MOST_HOLES:
         return None

@@ -8,6 +8,7 @@ with none. Every expression that is put forward is one call of the model.
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import random
 import tempfile
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import enumerator
-from benchmarks.abstraction import Typing, as_function, best_patterns, with_call
+from benchmarks.abstraction import Typing, as_function, best_patterns, generalised, instance, parts_of, with_call
 from benchmarks.corpus import arguments_of, check_of, kind_of
 from benchmarks.report import Target, say, table
 from rookery import Attempts, Policy, prompt
@@ -34,11 +35,12 @@ from rookery.tools.trial import judge, try_calls
 
 SEED = 11
 ARMS = ("grown", "whole", "none")
-TRAINING, TEST = 60_000, 20_000
+TRAINING, TEST = 150_000, 20_000
 """Proposals for a problem while growing, and in the test of each arm."""
-TOOLS = 12
-"""At most so many tools are given to the proposer."""
-ROUNDS = 2
+SIZES = (2, 4, 8)
+"""So many tools are given to the proposer; which number, the training problems say."""
+FOLDS = 4
+"""Parts of the list functions, each of them the test of the others."""
 TYPES = frozenset({"int", "str", "bool", "float", "list[int]", "list[str]"})
 SEARCH = SandboxLimit(cpu_s=120.0, wall_s=300.0, memory_mb=2000)
 
@@ -151,10 +153,11 @@ def generalise(question: str, source: str, signature: str, others: str, tools: s
 class Proposer:
     """Answers the prompts of ``grow`` by rule; it is handed the problems, and looks at the examples that are shown only."""
 
-    def __init__(self, tasks: Sequence[Task], budget: int, sandbox: Bubblewrap) -> None:
+    def __init__(self, tasks: Sequence[Task], budget: int, searches: Searches) -> None:
         self.by_question = {task.problem.question: task for task in tasks}
-        self.budget, self.sandbox = budget, sandbox
+        self.budget, self.searches = budget, searches
         self.proposed = 0
+        self.solutions: dict[str, str] = {}
 
     async def answer(self, request: Request) -> str:
         text = request.text
@@ -165,15 +168,16 @@ class Proposer:
             head, _, rest = text.removeprefix("GENERALISE ").partition("\nSOLUTION\n")
             own, _, rest = rest.partition("\nOTHERS\n")
             others, _, tools = rest.rpartition("\nTOOLS\n")
-            return self.generalised(self.by_question[head], own, others, sources_in(tools))
+            return self.general(self.by_question[head], own, others, sources_in(tools))
         return "nothing better"
 
     async def solved(self, task: Task, tools: Mapping[str, str]) -> str:
-        expression, proposed = await search(task, tools, self.budget, self.sandbox)
+        expression, proposed = await self.searches(task, tools, self.budget)
         self.proposed += proposed
+        self.solutions[task.problem.name] = expression
         return f"```python\n{as_solution(task, expression)}```" if expression else "no idea"
 
-    def generalised(self, task: Task, own: str, others: str, tools: Mapping[str, str]) -> str:
+    def general(self, task: Task, own: str, others: str, tools: Mapping[str, str]) -> str:
         trees = [_expression(block) for block in others.split("```") if "return" in block]
         tree = _expression(own)
         if tree is None:
@@ -246,70 +250,114 @@ def _called(source: str, tools: Mapping[str, str], name: str) -> dict[str, str]:
 # ------------------------------------------------------------------ growing
 
 
-async def train(tasks: Sequence[Task], budget: int, sandbox: Bubblewrap, folder: Path) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
-    """The grown tools and the whole solutions, by name, the most useful first; and what growing took."""
-    proposer = Proposer(tasks, budget, sandbox)
+class Searches:
+    """The proposer's searches in sandboxes, each made once: it draws nothing."""
+
+    def __init__(self, sandbox: Bubblewrap) -> None:
+        self.sandbox = sandbox
+        self._found: dict[tuple[str, str, int], asyncio.Future[tuple[str, int]]] = {}
+
+    async def __call__(self, task: Task, tools: Mapping[str, str], budget: int) -> tuple[str, int]:
+        key = (task.problem.name, json.dumps(sorted(tools.items())), budget)
+        if key not in self._found:
+            self._found[key] = asyncio.ensure_future(search(task, tools, budget, self.sandbox))
+        return await self._found[key]
+
+    async def all(self, tasks: Sequence[Task], tools: Mapping[str, str], budget: int, *, but: Mapping[str, str] | None = None) -> list[str]:
+        """An expression or nothing for each task; ``but`` says from whose solution a tool comes: that problem does not get it."""
+        own = but or {}
+        given = [{name: source for name, source in tools.items() if own.get(name) != task.problem.name} for task in tasks]
+        return [found for found, _ in await asyncio.gather(*[self(task, each, budget) for task, each in zip(tasks, given, strict=True)])]
+
+
+async def train(
+    tasks: Sequence[Task], budget: int, test_budget: int, searches: Searches, folder: Path
+) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
+    """The tools to use, of those grown and of the whole solutions, by name; and what growing took."""
+    proposer = Proposer(tasks, budget, searches)
     model = ScriptedModel(proposer.answer, name="rule-based:enumerative")
     stages = Stages(solve=solve, mend=mend, generalise=generalise)
-    found: list[Growth] = []
-    async with ToolLibrary(path=folder, sandbox=sandbox) as library:
-        for number in range(ROUNDS):
-            problems = [task.problem for task in tasks]
-            found.append(await grow(
-                library, problems, model=model, prompts=stages, repairs=0, id=f"round-{number}", policy=Policy(attempts=Attempts(stop=1)),
-                batch=10,
-            ))  # fmt: skip
-        grown = {record.name: record.source for record in library if record.state == "trusted"}
-    whole: dict[str, str] = {}
+    async with ToolLibrary(path=folder, sandbox=searches.sandbox) as library:
+        found: Growth = await grow(
+            library, [task.problem for task in tasks], model=model, prompts=stages, repairs=0, batch=len(tasks),
+            policy=Policy(attempts=Attempts(stop=1)),
+        )
+        grown = {record.name: (record.source, record.origin.removeprefix("grown: "), record.doc) for record in library if record.state == "trusted"}
+    whole: dict[str, tuple[str, str, str]] = {}
     for task in tasks:
-        expression, _ = await search(task, {}, budget, sandbox)
-        if expression:
-            name = f"solve_{task.problem.name.lower()}"
-            whole[name] = as_solution(task, expression).replace("def solution(", f"def {name}(")
+        if task.problem.name in found.solved:
+            name, expression = f"solve_{task.problem.name.lower()}", proposer.solutions[task.problem.name]
+            source = as_solution(task, expression).replace("def solution(", f"def {name}(")
+            whole[name] = source, task.problem.name, alone(expression, task.params)
+    solutions = [proposer.solutions[name] for name in found.solved]
     took = {
-        "problems": len(tasks), "solved": [len(each.solved) for each in found], "admitted": [len(each.admitted) for each in found],
-        "rejected": dict(Counter(each.stage for growth in found for each in growth.rejected)), "proposed": proposer.proposed, "whole": len(whole),
+        "problems": len(tasks), "solved": len(found.solved), "admitted": len(found.admitted), "proposed": proposer.proposed,
+        "rejected": dict(Counter(each.stage for each in found.rejected)),
     }
-    return await most_useful(tasks, grown, budget, sandbox), await most_useful(tasks, whole, budget, sandbox), took
+    return await useful(tasks, grown, solutions, test_budget, searches), await useful(tasks, whole, solutions, test_budget, searches), took
 
 
-async def most_useful(tasks: Sequence[Task], tools: Mapping[str, str], budget: int, sandbox: Bubblewrap) -> dict[str, str]:
-    """The tools that solutions of training problems call once all are at hand, the most called first; not a problem's own solution."""
-    uses: Counter[str] = Counter()
-    for task in tasks:
-        own = f"solve_{task.problem.name.lower()}"
-        expression, _ = await search(task, {name: source for name, source in tools.items() if name != own}, budget, sandbox)
-        uses.update({node.id for node in ast.walk(ast.parse(expression)) if isinstance(node, ast.Name) and node.id in tools} if expression else ())
-    ranked = sorted(tools, key=lambda name: (-uses[name], len(tools[name]), name))
-    return {name: tools[name] for name in ranked[:TOOLS]}
+def alone(expression: str, params: Mapping[str, str]) -> str:
+    """A whole solution as a pattern, its inputs as holes."""
+    pattern = generalised(ast.parse(expression, mode="eval").body, Typing(params, {}))
+    return pattern.text if pattern is not None else ""
 
 
-async def test(tasks: Sequence[Task], tools: Mapping[str, str], budget: int, sandbox: Bubblewrap) -> tuple[dict[str, bool], int]:
+async def useful(
+    tasks: Sequence[Task], tools: Mapping[str, tuple[str, str, str]], solutions: Sequence[str], budget: int, searches: Searches
+) -> dict[str, str]:
+    """So many of the tools (source, problem it comes from, pattern), by what they would have saved, as solve the most training problems.
+
+    No problem has the use of what comes from its own solution; where no number of tools does better than none, none are used.
+    """
+    worth = {name: _worth(pattern, solutions) for name, (_, _, pattern) in tools.items()}
+    ranked = sorted((name for name in tools if worth[name] > 0), key=lambda name: (-worth[name], len(tools[name][0]), name))
+    origins = {name: origin for name, (_, origin, _) in tools.items()}
+    best: dict[str, str] = {}
+    most = sum(map(bool, await searches.all(tasks, {}, budget)))
+    for size in SIZES:
+        chosen = {name: tools[name][0] for name in ranked[:size]}
+        count = sum(map(bool, await searches.all(tasks, chosen, budget, but=origins))) if chosen else 0
+        if count > most:
+            best, most = chosen, count
+    return best
+
+
+def _worth(pattern: str, solutions: Sequence[str]) -> float:
+    """The steps that a pattern spares the solutions which have it, less those that it has itself."""
+    if not pattern:
+        return 0.0
+    tree = ast.parse(pattern, mode="eval").body
+    users = sum(any(instance(tree, part, {}) for part in parts_of(ast.parse(each, mode="eval").body)) for each in solutions)
+    return (users - 0.5) * sum(isinstance(node, ast.expr) for node in ast.walk(tree))
+
+
+async def test(tasks: Sequence[Task], tools: Mapping[str, str], budget: int, searches: Searches) -> tuple[dict[str, bool], int]:
     """Which problems are solved, also on the examples held back; and how many of the solutions call a tool."""
     solved: dict[str, bool] = {}
     reused = 0
-    for task in tasks:
-        expression, _ = await search(task, tools, budget, sandbox)
+    for task, expression in zip(tasks, await searches.all(tasks, tools, budget), strict=True):
         if not expression:
             solved[task.problem.name] = False
             continue
         source = joined(as_solution(task, expression), {name: tools[name] for name in _called(expression, tools, "")})
         examples = task.problem.examples
-        proof = await judge(sandbox, examples, await try_calls(sandbox, source, "solution", [dict(example.arguments) for example in examples]))
+        answers = await try_calls(searches.sandbox, source, "solution", [dict(example.arguments) for example in examples])
+        proof = await judge(searches.sandbox, examples, answers)
         solved[task.problem.name] = proof.ok
         reused += proof.ok and bool(_called(expression, tools, ""))
     return solved, reused
 
 
 async def measure(data: Path, *, quick: bool) -> Result | None:
-    """Both sets: list functions in two halves, each the test of the other; P3 by its authors' split."""
+    """Both sets: list functions in parts, each the test of the others; P3 by its authors' split."""
     sandbox = Bubblewrap(ready=2)
     result = Result()
     training, budget = (TRAINING // 6, TEST // 4) if quick else (TRAINING, TEST)
     try:
         for name, folds in _folds(data, quick=quick).items():
             if folds:
-                await _measure(name, folds, result, training, budget, sandbox)
+                await _measure(name, folds, result, training, budget, Searches(sandbox))
     finally:
         await sandbox.aclose()
     return result if result.solved else None
@@ -319,8 +367,9 @@ def _folds(data: Path, *, quick: bool) -> dict[str, list[tuple[list[Task], list[
     lists = list_functions(data)
     random.Random(SEED).shuffle(lists)
     lists = lists[:40] if quick else lists
-    half = len(lists) // 2
-    folds = {"list functions": [(lists[:half], lists[half:]), (lists[half:], lists[:half])] if lists else []}
+    parts = [lists[number::FOLDS] for number in range(FOLDS)]
+    pairs = [([task for other in parts if other is not part for task in other], part) for part in parts]
+    folds = {"list functions": pairs if lists else []}
     split = data / "p3" / "split.json"
     if split.exists():
         names = json.loads(split.read_text("utf-8"))
@@ -331,7 +380,7 @@ def _folds(data: Path, *, quick: bool) -> dict[str, list[tuple[list[Task], list[
 
 
 async def _measure(
-    name: str, folds: Sequence[tuple[list[Task], list[Task]]], result: Result, training: int, budget: int, sandbox: Bubblewrap
+    name: str, folds: Sequence[tuple[list[Task], list[Task]]], result: Result, training: int, budget: int, searches: Searches
 ) -> None:
     solved: dict[str, dict[str, bool]] = {arm: {} for arm in ARMS}
     reused: Counter[str] = Counter()
@@ -339,13 +388,13 @@ async def _measure(
     for train_, test_ in folds:
         assert not {task.problem.name for task in train_} & {task.problem.name for task in test_}
         with tempfile.TemporaryDirectory(prefix="rookery-growth-") as folder:
-            grown, whole, took = await train(train_, training, sandbox, Path(folder) / "library")
+            grown, whole, took = await train(train_, training, budget, searches, Path(folder) / "library")
         result.trained[name].append({**took, "tools": list(grown.values())})
         for arm, tools in (("grown", grown), ("whole", whole), ("none", {})):
-            found, count = await test(test_, tools, budget, sandbox)
+            found, count = await test(test_, tools, budget, searches)
             solved[arm] |= found
             reused[arm] += count
-        say(f"  {name}: {took['solved']} of {len(train_)} solved, {took['admitted']} admitted; test " + ", ".join(
+        say(f"  {name}: {took['solved']} of {len(train_)} solved, {took['admitted']} admitted, {len(grown)} of use; test " + ", ".join(
             f"{arm} {sum(solved[arm].values())}" for arm in ARMS))
     result.solved[name] = solved
     result.reuse[name] = {arm: reused[arm] / max(1, sum(solved[arm].values())) for arm in ARMS}

@@ -125,9 +125,9 @@ class _Draw:
         if len(names) < 2:
             return call
         one, other = self.random.sample(names, 2)
-        if params[one].get("type") == params[other].get("type"):
+        if _kind(params[one]) == _kind(params[other]):
             return {**call, one: call[other]}
-        if isinstance(call[other], list) and call[other] and params[other].get("items", {}).get("type") == params[one].get("type"):
+        if isinstance(call[other], list) and call[other] and params[other].get("items") == _kind(params[one]):
             return {**call, one: self.random.choice(call[other])}
         return call
 
@@ -171,6 +171,10 @@ class _Draw:
         else:
             items[at] = self.changed(items[at])
         return items
+
+
+def _kind(schema: Schema) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key not in ("default", "description", "title")}
 
 
 def rearranged(calls: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Iterator[dict[str, Any]]:

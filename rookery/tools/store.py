@@ -107,6 +107,8 @@ def _read_tool(path: Path, name: str, entry: Any) -> ToolRecord:
         record, version, wanted = dict(entry["record"]), entry["record"]["version"], dict(entry["files"])
         if not NAME.fullmatch(name) or not isinstance(version, int) or record["name"] != name:
             raise ValueError("its name or version is none")
+        if not wanted.keys() <= {f"v{version}.py", f"v{version}.json", f"test_v{version}.py"}:
+            raise ValueError("it names files that are none of a tool's")
         if entry["hash"] != _hash_of(record, wanted):
             raise ValueError("the entry was changed after it was written")
     except (KeyError, TypeError, ValueError) as error:
