@@ -21,7 +21,7 @@ from rookery.errors import ParseFailed, ToolChanged, ToolError, ToolFailed, Tool
 from rookery.tools.approval import Allow, allow_none, gated
 from rookery.tools.intake import plain_text, qualified, quoted
 from rookery.tools.pipe import Pipe
-from rookery.tools.schema import Parameters, identifier, parameters, type_of
+from rookery.tools.schema import Parameters, conform, identifier, parameters, type_of
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -237,10 +237,8 @@ class McpServer:
         value = result.structured_content
         if listed.is_wrapped and isinstance(value, Mapping):
             value = value.get("result")
-        from rookery.core.types import validate
-
         try:
-            return validate(value, listed.returns)
+            return conform(value, listed.returns)
         except ParseFailed as error:
             raise ToolReplyWrong(f"{listed.name} of {self.name} gave what is not its type: {error.reason:.500}", tool=listed.name) from error
 

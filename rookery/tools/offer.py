@@ -9,6 +9,7 @@ from rookery.core.function import Tool
 from rookery.core.graph import MISSING, Function
 from rookery.errors import NotSerialisable, ParseFailed
 from rookery.models.model import ToolOffer
+from rookery.tools.schema import conform, inlined, is_large
 
 MAX_ARGUMENT_BYTES = 1_000_000
 _DEFINITIONS = "#/$defs/"
@@ -22,7 +23,6 @@ def offer(tool: Tool[..., Any]) -> ToolOffer:
 def argument_schema(tool: Function) -> dict[str, Any]:
     """JSON Schema of all arguments of a tool or graph as one closed object. Raises as ``offer``."""
     from rookery.core.types import schema
-    from rookery.tools.schema import inlined
 
     properties: dict[str, Any] = {}
     definitions: dict[str, Any] = {}
@@ -73,6 +73,8 @@ def read_arguments(tool: Function, written: str | bytes | Mapping[str, Any]) -> 
                 values[name] = param.default
             continue
         try:
+            if is_large(data[name]):
+                conform(data[name], param.type)
             values[name] = load_foreign(to_json(data[name]), param.type)
         except ParseFailed as error:
             faults += [(f"$.{name}{path.removeprefix('$')}", message) for path, message in error.faults]

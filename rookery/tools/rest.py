@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from rookery.errors import ParseFailed, ToolFailed, ToolRefused, ToolReplyWrong, ToolUnreachable
 from rookery.tools.fetch import Answer, Outgoing, exchange
 from rookery.tools.intake import plain_text
+from rookery.tools.schema import conform
 
 MAY_PASS = frozenset({429, 502, 503, 504})
 """The server is busy or away; the same call may succeed later."""
@@ -109,8 +110,6 @@ class Rest:
     # ---------------------------------------------------------------- back
 
     def _value(self, route: Route, answer: Answer, returns: Any) -> Any:
-        from rookery.core.types import validate
-
         if not answer.content:
             value: Any = "" if returns is str else None
         elif answer.media_type == "application/json" or answer.media_type.endswith("+json"):
@@ -123,7 +122,7 @@ class Rest:
         else:
             raise ToolReplyWrong(f"{route.tool}: {self.host} sent {answer.media_type:.80}; only JSON and text are read", tool=route.tool)
         try:
-            return validate(value, returns)
+            return conform(value, returns)
         except ParseFailed as error:
             raise ToolReplyWrong(f"{route.tool}: {self.host} sent what its document does not say: {error.reason:.500}", tool=route.tool) from error
 

@@ -13,7 +13,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from rookery.core.graph import MISSING, Param
-from rookery.errors import ToolUnfit
+from rookery.errors import ParseFailed, ToolUnfit
 from rookery.tools.keywords import faults_of, with_subschemas
 
 if TYPE_CHECKING:
@@ -28,9 +28,13 @@ MAX_WORK = 50_000
 REPEATS = 1
 """What a schema says of itself is followed so often within itself."""
 MAX_FAULTS = 10
+MAX_MEMBERS = 20
+"""A union of more types is Any, and left to the schema."""
+LARGE = 10_000
+"""The faults of values with more parts are not listed: there may be millions."""
 _SHOWN = 200
 _SCALARS: Mapping[str, Any] = {"string": str, "integer": int, "number": int | float, "boolean": bool, "null": NoneType}
-_DROPPED = frozenset({"$id", "$schema", "$anchor", "$defs", "definitions", "$dynamicAnchor", "$dynamicRef", "$recursiveRef", "$vocabulary"})
+_DROPPED = frozenset({"$ref", "$id", "$schema", "$anchor", "$defs", "definitions", "$dynamicAnchor", "$dynamicRef", "$recursiveRef", "$vocabulary"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,21 @@ def _literal(values: Sequence[Any]) -> Any:
 
 
 def _union(types: Sequence[Any]) -> Any:
-    return Any if Any in types or not types else Union[tuple(dict.fromkeys(types))]  # noqa: UP007
+    return Any if Any in types or not 0 < len(types) <= MAX_MEMBERS else Union[tuple(dict.fromkeys(types))]  # noqa: UP007
+
+
+def is_large(value: Any) -> bool:
+    """Whether JSON data has more parts than faults should be listed of."""
+    return _size(value, LARGE) is None
+
+
+def conform(value: Any, type_: Any) -> Any:
+    """JSON data of others as its type says. Raises ParseFailed; without the single faults where they could be too many."""
+    from rookery.core.types import adapter, name_of, validate
+
+    if is_large(value) and not adapter(type_).validator.isinstance_python(value):
+        raise ParseFailed(f"not a value of type {name_of(type_)}", faults=[("$", "it is large, and not what it should be")])
+    return validate(value, type_)
 
 
 # ------------------------------------------------------------------ references

@@ -358,9 +358,9 @@ async def test_a_hostile_http_server_is_a_typed_error_in_bounded_time(reply: Any
     started = time.monotonic()
     async with http_server(reply) as (url, heads):
         with pytest.raises(error) as raised:
-            async with McpServer("x", url=url, headers={"Authorization": "Bearer hunter2-hunter2"}, timeout_s=2.0, max_reply_bytes=500_000):
+            async with McpServer("x", url=url, headers={"Authorization": "Bearer hunter2-hunter2"}, timeout_s=3.0, max_reply_bytes=50_000):
                 raise AssertionError("it was taken in")
-    assert time.monotonic() - started < 9
+    assert time.monotonic() - started < 10
     assert "hunter2" not in str(raised.value) and any("hunter2" in head for head in heads)
     if reply is _no_entry:
         assert "401" in raised.value.reason

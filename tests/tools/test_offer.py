@@ -80,3 +80,18 @@ def test_a_flood_of_arguments_is_refused_shortly() -> None:
     with pytest.raises(ParseFailed) as failed:
         read_arguments(send, {f"argument_{i}": i for i in range(10_000)})
     assert len(failed.value.reason) < 10_000 and len(failed.value.faults) > 10_000
+
+
+@tool
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+def test_a_large_wrong_argument_is_refused_quickly() -> None:
+    import time
+
+    started = time.monotonic()
+    with pytest.raises(ParseFailed):
+        read_arguments(total, '{"numbers": [' + ",".join(['"x"'] * 200_000) + "]}")
+    assert time.monotonic() - started < 2
+    assert read_arguments(total, '{"numbers": [' + ",".join(["1"] * 200_000) + "]}") == {"numbers": [1] * 200_000}

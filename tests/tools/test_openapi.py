@@ -266,7 +266,7 @@ def test_all_faults_come_at_once_each_with_its_place() -> None:
 
 @pytest.mark.parametrize("document", [
     "", "3", "[]", "{", "a: [", "openapi: 2.0", '{"swagger": "2.0", "paths": {}}', '{"openapi": "4.0.0"}', '{"openapi": "3.1.0", "paths": []}',
-    "openapi: 3.1.0\npaths: !!python/object/apply:os.system [ls]", "&a [*a]", "a: &x {b: *x}", "[" * 5_000,
+    "openapi: 3.1.0\npaths: !!python/object/apply:os.system [ls]", "&a [*a]", "a: &x {b: *x}", "[" * 1_500,
     '{"openapi": "3.1.0", "servers": [], "paths": {}}', '{"openapi": "3.1.0", "servers": 3}', '{"openapi": "3.1.0", "servers": [{"url": "file:///etc"}]}',
 ])  # fmt: skip
 def test_what_is_no_document_is_said(document: str) -> None:

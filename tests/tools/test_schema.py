@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from rookery.core.graph import MISSING
 from rookery.core.types import dump, fits, load, schema, serialisable, validate
 from rookery.errors import ParseFailed, ToolUnfit
-from rookery.tools.schema import identifier, inlined, parameters, type_of
+from rookery.tools.schema import conform, identifier, inlined, parameters, type_of
 
 BOOKING = {
     "type": "object",
@@ -200,7 +200,7 @@ def test_a_large_value_takes_bounded_time(described: Any) -> None:
     for count in (200, 3_000, 200_000):
         started = time.monotonic()
         with contextlib.suppress(ParseFailed):
-            validate([{"a": i} for i in range(count)], type_)
+            conform([{"a": i} for i in range(count)], type_)
         assert time.monotonic() - started < 3
 
 
