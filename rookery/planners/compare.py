@@ -172,13 +172,17 @@ async def _results(searches: Sequence[Sequence[Search]], at_a_time: int) -> list
             try:
                 found: SearchResult[Any] = await made(state=made.state)
             except CallFailed as error:
-                if error.kind not in REFUSALS:
+                kind = getattr(error.__cause__, "kind", "") or error.kind  # that of the step, where a SearchFailed says it
+                if kind not in REFUSALS:
                     raise
-                return f"refused: {error.kind}"
+                return f"refused: {kind}"
             return found
 
-    async with asyncio.TaskGroup() as group:
-        tasks = {made: group.create_task(one(made)) for row in zip(*searches, strict=True) for made in row}  # problem by problem
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = {made: group.create_task(one(made)) for row in zip(*searches, strict=True) for made in row}  # problem by problem
+    except ExceptionGroup as failed:  # that of the first stands for all: where a model is down they fail together
+        raise failed.exceptions[0] from None
     return [[tasks[made].result() for made in row] for row in searches]
 
 
