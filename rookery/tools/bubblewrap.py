@@ -72,7 +72,7 @@ class Bubblewrap:
         self._waiting: dict[_Kind, list[Cell]] = {}
         self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
         self._roots: dict[tuple[str, ...], Path] = {}
-        self._later: set[asyncio.Task[None]] = set()
+        self._dying: dict[int, asyncio.Task[None]] = {}
         self._closed = False
 
     @property
@@ -93,9 +93,13 @@ class Bubblewrap:
             cell = self._take(kind)
             try:
                 await _until_ready(cell)
-                return await _converse(cell, order, limit, doors or {})
+                outcome = await _converse(cell, order, limit, doors or {})
+                if outcome.ok and limit.processes == 1:  # it is killed, and had no children: the caller need not wait for the kernel
+                    self._bury(cell)
+                return outcome
             finally:
-                await _gone(cell)
+                if cell.pid not in self._dying:
+                    await _gone(cell)
                 asyncio.get_running_loop().call_soon(self._start_ahead, kind)  # after the caller has gone on
 
     async def aclose(self) -> None:
@@ -105,6 +109,7 @@ class Bubblewrap:
         self._waiting.clear()
         for cell in cells:
             await cell.end()
+        await asyncio.gather(*self._dying.values(), return_exceptions=True)
 
     # -------------------------------------------------------------- cells
 
@@ -122,6 +127,11 @@ class Bubblewrap:
             cache = self._cache or cache_folder()
             self._roots[packages] = await asyncio.to_thread(root_for, packages, cache=cache)
         return self._roots[packages]
+
+    def _bury(self, cell: Cell) -> None:
+        """Wait in the background until a killed cell is gone."""
+        self._dying[cell.pid] = task = asyncio.create_task(cell.end())
+        task.add_done_callback(lambda _: self._dying.pop(cell.pid, None))
 
     def _take(self, kind: _Kind) -> Cell:
         waiting = self._waiting.get(kind, [])
@@ -263,10 +273,13 @@ async def _converse(cell: Cell, order: bytes, limit: SandboxLimit, doors: Mappin
     if cell.overrun is not None:
         much = f"{limit.output_bytes:,} bytes" if cell.overrun == "output" else f"{cell.max_files:,} files"
         value, fault = None, Fault(cell.overrun, f"it wrote more than {much}")
-    await _gone(cell)
+    used_s = cell.used_cpu_s()
+    cell.kill()
+    if fault is not None or limit.processes > 1:
+        await _gone(cell)
     return Outcome(
         value=value, fault=fault, stdout=cell.stdout.decode(errors="replace"), stderr=cell.stderr.decode(errors="replace"),
-        cpu_s=cell.cpu_s, wall_s=wall_s, rung=RUNG,
+        cpu_s=max(used_s, cell.cpu_s), wall_s=wall_s, rung=RUNG,
     )  # fmt: skip
 
 

@@ -187,8 +187,12 @@ class Cell:
             _signal(self._pidfd)
             await self.ended()
         finally:
-            if self.exit_code is None:
+            if self.exit_code is None:  # cancelled: it dies at once, so this is no long wait
                 _signal(self._pidfd)
+                for _ in range(100):
+                    if self._reap():
+                        break
+                    time.sleep(0.001)
             self.close()
 
     async def ended(self) -> None:

@@ -128,7 +128,7 @@ class Monty:
 
         self._loop, self._waiting, self._turns = loop, {}, asyncio.Semaphore(self._parallel)
         pool = AsyncMonty(
-            binary_path=_worker() or None, min_processes=1, max_processes=self._parallel + 5 * self._ready + 1, max_checkouts_per_worker=1
+            binary_path=_worker() or None, min_processes=0, max_processes=self._parallel + 5 * self._ready + 1, max_checkouts_per_worker=1
         )
         try:
             await pool.__aenter__()
