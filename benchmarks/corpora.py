@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class Corpus:
 
     name: str
     tools: tuple[tuple[str, ToolText], ...]
-    """An id and the text of each; ids differ, names need not."""
+    """The name that queries know it by, and the text of each; texts have ids, names need not differ."""
     queries: tuple[Query, ...]
 
     def halves(self) -> tuple[Sequence[Query], Sequence[Query]]:
@@ -48,9 +49,10 @@ def folder() -> Path:
 
 
 def load(name: str) -> Corpus | None:
-    """``seal``, ``bfcl`` or ``livemcp``; None when its files are not there."""
+    """``seal``, ``bfcl``, ``livemcp`` (tools named SERVER.TOOL, as a library names them) or ``livemcp bare``; None when its files are not there."""
+    readers = {"seal": _seal, "bfcl": _bfcl, "livemcp": partial(_livemcp, bare=False), "livemcp bare": partial(_livemcp, bare=True)}
     try:
-        return {"seal": _seal, "bfcl": _bfcl, "livemcp": _livemcp}[name](folder())
+        return readers[name](folder())
     except FileNotFoundError:
         return None
 
@@ -75,18 +77,20 @@ def _bfcl(data: Path) -> Corpus:
     return Corpus("bfcl", tuple(tools.items()), tuple(queries))
 
 
-def _livemcp(data: Path) -> Corpus:
-    tools = [ToolText(tool["name"], tool.get("description") or "", _described(tool.get("inputSchema") or {}))
+def _livemcp(data: Path, *, bare: bool) -> Corpus:
+    tools = [(tool["name"], tool["name"] if bare else f"{server['server_name']}.{tool['name']}", tool.get("description") or "",
+              _described(tool.get("inputSchema") or {}))
              for entry in json.loads((data / "livemcpbench" / "tools.json").read_text("utf-8"))
              for server in entry["tools"].values() for tool in server["tools"]]
-    names = {tool.name for tool in tools}
+    names = {name for name, *_ in tools}
     queries = []
     for task in json.loads((data / "livemcpbench" / "all_annotations.json").read_text("utf-8")):
         steps = task["Annotator Metadata"]["Tools"].splitlines()
         wanted = _once(name for step in steps if (name := re.sub(r"^\d+\.\s*", "", step).strip()) in names)
         if wanted:
             queries.append(Query(task["Question"], wanted))
-    return Corpus("livemcp", tuple((str(number), tool) for number, tool in enumerate(tools)), tuple(queries))
+    texts = [(name, ToolText(*text, id=f"{number}")) for number, (name, *text) in enumerate(tools)]
+    return Corpus("livemcp bare" if bare else "livemcp", tuple(texts), tuple(queries))
 
 
 def _described(schema: Mapping[str, Any]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from rookery.index.postings import Postings
 from rookery.index.text import bag
 from rookery.tools.find import ToolIndex
 
-CORPORA = ("seal", "bfcl", "livemcp")
+CORPORA = ("seal", "bfcl", "livemcp", "livemcp bare")
 SEEDS, LOGGED = 5, 560
 SIZES = (0, *range(50, LOGGED, 50), LOGGED)
 K = 10
@@ -35,22 +35,22 @@ WORKER_TIMEOUT_S = 3600.0
 
 def baseline(corpus: Corpus, *, once: bool) -> list[list[str]]:
     """BM25 (k1 1.2, b 0.75) over each tool's whole text, requests unsplit; ``once`` counts each word of a request once."""
-    index, names = Postings(), {id: tool.name for id, tool in corpus.tools}
-    for id, tool in corpus.tools:
-        index.add(id, bag(" ".join([tool.name, tool.description, *(f"{name} {text}" for name, text in tool.parameters.items())])))
+    index, names = Postings(), {tool.key: name for name, tool in corpus.tools}
+    for _, tool in corpus.tools:
+        index.add(tool.key, bag(" ".join([tool.name, tool.description, *(f"{one} {text}" for one, text in tool.parameters.items())])))
     asked = [dict.fromkeys(bag(query.text), 1.0) if once else bag(query.text) for query in corpus.queries]
     return [[names[hit.id] for hit in index.search(one, k=K)] for one in asked]
 
 
 def indexed(corpus: Corpus) -> ToolIndex:
     index = ToolIndex()
-    for id, tool in corpus.tools:
-        index.add(type(tool)(tool.name, tool.description, tool.parameters, id=id))
+    for _, tool in corpus.tools:
+        index.add(tool)
     return index
 
 
 async def rankings(index: ToolIndex, corpus: Corpus, queries: Sequence[Query]) -> list[list[str]]:
-    names = {id: tool.name for id, tool in corpus.tools}
+    names = {tool.key: name for name, tool in corpus.tools}
     return [[names[finding.name] for finding in await index.search(query.text, k=K)] for query in queries]
 
 
