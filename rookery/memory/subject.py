@@ -19,8 +19,8 @@ _ATTRIBUTES = {
     "manager": "manager|boss|supervisor|line manager|head|lead|leader|director|chair",
     "owner": "owner|proprietor", "status": "status|state|condition", "price": "price|cost|fee|rate",
     "deadline": "deadline|due date", "day": "meeting day|day|weekday", "time": "time|meeting time|hour|start time",
-    "room": "room|office|meeting room|venue|place", "car": "car|vehicle", "pet": "pet", "school": "school|university|college",
-    "budget": "budget", "version": "version|release", "password": "password|passcode|pin", "team": "team|department|group", "language": "language",
+    "room": "room|office|meeting room|venue|place", "car": "car|vehicle", "school": "school|university|college",
+    "budget": "budget", "version": "version|release", "password": "password|passcode|pin", "team": "team|department|group",
 }  # fmt: skip
 _NAMED = {name: attribute for attribute, names in _ATTRIBUTES.items() for name in names.split("|")}
 _VERBS: list[tuple[str, str]] = [
@@ -80,7 +80,8 @@ _TAIL = re.compile(r"\s*\b(?:(?:as of|back in|now|in|on|at|before|after|since|un
 _PLAIN = STOP - {"the", "a", "an", "my", "our", "i", "we", "of"}
 """Words that no name of a person, a thing or an attribute has."""
 _KNOWN = frozenset(_ATTRIBUTES)
-_CHANGED = re.compile(r"\b(?:now|no longer|changed|moved|switched|became|has become|instead|from now on|as of|since|new|any ?more|updated?|correction)\b", re.I)
+_CHANGED = re.compile(
+    r"\b(?:now|no longer|changed|moved|switched|became|has become|instead|from now on|as of|since|new|any ?more|updated?|correction)\b", re.I)
 _MAX_CHARS = 300
 
 

@@ -15,6 +15,8 @@ from rookery.memory.item import FOREVER, KINDS, RECALLED, SINGLE, Kept, Kind, So
 from rookery.memory.store import Store, new_uid, words_of
 
 MAX_CHARS = 1_000_000
+_SAID_BEFORE = frozenset({("fact", "event"), ("fact", "preference"), ("fact", "summary"), ("summary", "fact")})
+"""A text of the first kind adds nothing where one of the second kind says the same."""
 _TRUST: Mapping[str, int] = {"untrusted": 0, "stated": 1, "confirmed": 2}
 
 
@@ -29,12 +31,12 @@ class Draft:
     valid_from: float | None = None
     """None: from when it is written."""
     valid_to: float = FOREVER
-    replaces: bool = False
-    """It ends the validity of what else is said about its subject."""
     confidence: float = 1.0
     trust: Trust = "stated"
     labels: Labels = NO_LABELS
     links: tuple[str, ...] = ()
+    replaces: bool = False
+    """It ends the validity of what else is said about its subject; :func:`checked` finds out."""
 
 
 def checked(draft: Draft, scope: str) -> Draft:
@@ -116,11 +118,14 @@ def _keep(pen: Pen, draft: Draft) -> Kept:
     double = _double(pen, draft, print_, begin)
     if double is not None:
         return _merge(pen, draft, double)
-    uid, end = new_uid(), draft.valid_to
-    closed: list[str] = []
+    uid = new_uid()
+    spans, closed = [(begin, draft.valid_to)], []
     if draft.replaces:
-        end, closed = _make_room(pen, draft, uid, begin)
-    insert(pen, draft, uid, print_, begin, end)
+        spans, closed = _make_room(pen, draft, uid, begin)
+    first, *later = spans or [(begin, begin)]
+    insert(pen, draft, uid, print_, *first)
+    for start, end in later:
+        _resume(pen, uid, start, end)
     return Kept(uid, "new", pen.write, tuple(closed))
 
 
@@ -143,15 +148,16 @@ def _double(pen: Pen, draft: Draft, print_: str, begin: float) -> tuple[Any, ...
     rows = pen.db.execute(
         "SELECT uid, text, evidence, trust, confidence, source, session, valid_from, speaker, kind, subject FROM item"
         " WHERE near = ? AND scope = ? AND live AND valid_from <= ? AND valid_to > ? ORDER BY id",
-        (print_, pen.scope, begin if draft.kind == "event" else max(begin, pen.at), begin)).fetchall()
+        (print_, pen.scope, begin if draft.kind == "event" or draft.replaces else max(begin, pen.at), begin)).fetchall()
     for row in rows:
         _, text, *_, session, held_from, speaker, kind, about = row
-        if kind != draft.kind or (speaker and draft.source.speaker and speaker != draft.source.speaker):
+        if (kind != draft.kind and (draft.kind, kind) not in _SAID_BEFORE) or (speaker and draft.source.speaker and speaker != draft.source.speaker):
             continue
         if kind in ("program", "artefact"):
             if text == draft.text and about == draft.subject:
                 return tuple(row)
-        elif about == draft.subject and near.same(text, draft.text) and (kind != "event" or (session, held_from) == (draft.source.session, begin)):
+        elif (about == draft.subject or kind != draft.kind) and near.same(text, draft.text) and (
+                draft.kind != "event" or (session, held_from) == (draft.source.session, begin)):
             return tuple(row)
     return None
 
@@ -177,35 +183,47 @@ def _merge(pen: Pen, draft: Draft, row: tuple[Any, ...]) -> Kept:
 # ------------------------------------------------------------------ what it replaces
 
 
-def _make_room(pen: Pen, draft: Draft, uid: str, begin: float) -> tuple[float, list[str]]:
-    """End the validity of what else holds about the subject from ``begin`` on; until when the new one holds, and what was closed.
+def _make_room(pen: Pen, draft: Draft, uid: str, begin: float) -> tuple[list[tuple[float, float]], list[str]]:
+    """End the validity of older statements about the subject where the new one holds; when that is, and which they were.
 
-    What comes from outside never ends what was stated.
+    Of two statements the one that begins later holds, as far as it reaches; then the other holds again. What comes from outside never ends
+    what was stated.
     """
-    end, closed = draft.valid_to, []
+    closed: list[str] = []
+    taken: list[tuple[float, float]] = []
     rows = pen.db.execute(
-        "SELECT uid, valid_from, valid_to, trust FROM item WHERE scope = ? AND subject = ? AND live AND kind IN ('fact', 'preference')"
-        " AND valid_to > ? ORDER BY valid_from", (pen.scope, draft.subject, begin)).fetchall()
-    for other, other_from, other_to, trust in rows:
-        if draft.trust == "untrusted" and trust != "untrusted":
+        "SELECT item.uid, item.valid_from, item.valid_to, item.trust, coalesce(origin.valid_from, item.valid_from) FROM item"
+        " LEFT JOIN item AS origin ON item.links != '' AND origin.uid = item.links AND origin.text = item.text"
+        " WHERE item.scope = ? AND item.subject = ? AND item.live AND item.kind IN ('fact', 'preference') AND item.valid_to > ?"
+        " AND item.valid_to > item.valid_from ORDER BY item.valid_from", (pen.scope, draft.subject, begin)).fetchall()
+    for other, other_from, other_to, trust, first in rows:
+        if (draft.trust == "untrusted" and trust != "untrusted") or other_from >= draft.valid_to:
             continue
-        if other_from > begin:
-            end = min(end, other_from)
-            break
-        if end < other_to:
-            _resume(pen, other, end)
-        pen.set("close", other, valid_to=begin, successor=uid)
+        if first > begin:
+            taken.append((other_from, other_to))
+            continue
+        if draft.valid_to < other_to:
+            _resume(pen, other, draft.valid_to, other_to)
+        pen.set("close", other, valid_to=max(begin, other_from), successor=uid)
         closed.append(other)
-    return end, closed
+    spans: list[tuple[float, float]] = []
+    at = begin
+    for start, end in taken:
+        if start > at:
+            spans.append((at, start))
+        at = max(at, end)
+    if at < draft.valid_to:
+        spans.append((at, draft.valid_to))
+    return spans, closed
 
 
-def _resume(pen: Pen, uid: str, begin: float) -> None:
+def _resume(pen: Pen, uid: str, begin: float, end: float) -> None:
     """Let a statement hold again after one that holds for a while only."""
     copy = new_uid()
     pen.db.execute(
         "INSERT INTO item (uid, scope, text, kind, subject, near, valid_from, valid_to, recorded_at, confidence, trust, labels, source, speaker,"
-        " session, run, evidence, links) SELECT ?, scope, text, kind, subject, near, ?, valid_to, ?, confidence, trust, labels, source, speaker, session,"
-        " run, evidence, uid FROM item WHERE uid = ?", (copy, begin, pen.at, uid))
+        " session, run, evidence, links) SELECT ?, scope, text, kind, subject, near, ?, ?, ?, confidence, trust, labels, source, speaker,"
+        " session, run, evidence, CASE links WHEN '' THEN uid ELSE links END FROM item WHERE uid = ?", (copy, begin, end, pen.at, uid))
     pen.note("keep", copy)
 
 
