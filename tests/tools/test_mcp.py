@@ -152,12 +152,12 @@ async def test_an_idempotency_key_goes_with_the_call() -> None:
 
 
 @pytest.mark.parametrize(("kind", "error", "seconds"), [
-    ("hangs", ToolTimeout, 4), ("dies", ToolUnreachable, 2), ("floods", ToolReplyWrong, 3), ("chatters", ToolReplyWrong, 6),
-    ("large", ToolReplyWrong, 3), ("lies", ToolReplyWrong, 2),
+    ("hangs", ToolTimeout, 8), ("dies", ToolUnreachable, 8), ("floods", ToolReplyWrong, 8), ("chatters", ToolReplyWrong, 15),
+    ("large", ToolReplyWrong, 8), ("lies", ToolReplyWrong, 8),
 ])  # fmt: skip
 async def test_a_hostile_answer_is_a_typed_error_in_bounded_time(kind: str, error: type[ToolError], seconds: float) -> None:
     async with server(kind) as opened:
-        opened.timeout_s = 1.5
+        opened.timeout_s = 1.5 if kind == "hangs" else 20
         for _ in range(2):  # and again: a connection that is broken says so at once
             started = time.monotonic()
             with pytest.raises(error) as raised:
@@ -321,7 +321,7 @@ async def http_server(reply: Callable[[asyncio.StreamWriter], Awaitable[None]]) 
 
 
 async def _hang(writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(5)
+    await asyncio.sleep(60)
 
 
 async def _no_entry(writer: asyncio.StreamWriter) -> None:
@@ -360,7 +360,7 @@ async def test_a_hostile_http_server_is_a_typed_error_in_bounded_time(reply: Any
         with pytest.raises(error) as raised:
             async with McpServer("x", url=url, headers={"Authorization": "Bearer hunter2-hunter2"}, timeout_s=3.0, max_reply_bytes=50_000):
                 raise AssertionError("it was taken in")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 15
     assert "hunter2" not in str(raised.value) and any("hunter2" in head for head in heads)
     if reply is _no_entry:
         assert "401" in raised.value.reason
