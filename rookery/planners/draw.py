@@ -54,7 +54,7 @@ def draw(tree: Drawable, *, width: int = 100, max_nodes: int = 40) -> str:
     if not cut.nodes:
         return "(an empty tree)"
     width = max(width, LEAST_WIDTH)
-    return "\n".join(_fitted(line, width) for line in (*_head(cut), *_branch(cut, 0, "", "")))
+    return "\n".join([_fitted(_head(cut), width), *_branch(cut, width)])
 
 
 def mermaid(tree: Drawable, *, max_nodes: int = 60, label_chars: int = 40) -> str:
@@ -138,33 +138,36 @@ def _most_telling(nodes: Sequence[TreeNode], children: list[list[int]], depth: l
 # ------------------------------------------------------------------ lines
 
 
-def _head(cut: _Cut) -> Iterator[str]:
+def _head(cut: _Cut) -> str:
     count = Counter(node.status for node in cut.nodes)
     words = [f"{count[status]:,} {WORDS[status]}" for status in WORDS if count[status]]
-    yield f"{len(cut.nodes):,} node{'' if len(cut.nodes) == 1 else 's'}: {', '.join(words)}"
+    return f"{len(cut.nodes):,} node{'' if len(cut.nodes) == 1 else 's'}: {', '.join(words)}"
 
 
-def _branch(cut: _Cut, root: int, before: str, below: str) -> Iterator[str]:
-    """A node and what is shown under it; by a stack of its own, for trees deeper than Python's."""
-    stack: list[tuple[int, str, str]] = [(root, before, below)]
+def _branch(cut: _Cut, width: int) -> Iterator[str]:
+    """The root and what is shown under it; by a stack of its own, for trees deeper than Python's."""
+    stack: list[tuple[int, str, str]] = [(0, "", "")]
     while stack:
         node, before, below = stack.pop()
         if node < 0:  # what is left out, under the node ~node
-            yield f"{before}… {_more(cut.hidden[~node])}"
+            yield _fitted(f"{before}… {_more(cut.hidden[~node])}", width)
             continue
-        yield f"{before}{_line(cut, node)}"
+        yield _line(cut, node, before, width)
         under = [*cut.shown[node], *([~node] if cut.hidden.get(node) else [])]
         for place, child in reversed(list(enumerate(under))):
             is_last = place == len(under) - 1
             stack.append((child, below + ("└ " if is_last else "├ "), below + ("  " if is_last else "│ ")))
 
 
-def _line(cut: _Cut, node: int) -> str:
+def _line(cut: _Cut, node: int, before: str, width: int) -> str:
+    """A node's line; where there is too little room, its label is cut first."""
     one = cut.nodes[node]
     mark = BEST if node in cut.best else MARKS.get(one.status, "?")
-    value = f"  [{one.value:.4g}]" if one.value is not None else ""
-    end = "" if node != cut.end else "  ← the answer" if one.status == ANSWER else "  ← the best found"
-    return f"{mark} {plain(one.label)}{value}{end}"
+    end = f"  [{one.value:.4g}]" if one.value is not None else ""
+    if node == cut.end:
+        end += "  ← the answer" if one.status == ANSWER else "  ← the best found"
+    room = max(8, width - len(before) - len(mark) - 1 - len(end))
+    return _fitted(f"{before}{mark} {_fitted(plain(one.label), room)}{end}", width)
 
 
 def _more(hidden: Counter[str]) -> str:
