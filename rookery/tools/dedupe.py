@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from rookery.tools.record import Alias, Example, ToolRecord, type_text
 from rookery.tools.same import Form, Verdict, constants_of, correspondences, form_of, verdict
 from rookery.tools.sandbox import Sandbox
 from rookery.tools.source import schemas_of, shapes_of, signature_of_source, with_types
-from rookery.tools.trial import Answer, prove, try_calls
+from rookery.tools.trial import Answer, prove, side_by_side, try_calls
 
 FIRST_LOOK = 24
 """Calls by which tools of equal types are sorted into those that may be the same."""
@@ -107,14 +106,7 @@ class _Search:
     async def _compare_all(self, groups: Sequence[Sequence[str]], current: dict[str, _Subject]) -> None:
         """Groups have no tool in common, so they are compared side by side."""
 
-        async def one(group: Sequence[str]) -> None:
-            async with places:
-                await self._compare(group, current)
-
-        places = asyncio.Semaphore(AT_A_TIME)
-        async with asyncio.TaskGroup() as tasks:
-            for group in groups:
-                tasks.create_task(one(group))
+        await side_by_side([self._compare(group, current) for group in groups], at_a_time=AT_A_TIME)
 
     def _by_form(self, subjects: Sequence[_Subject], key: str) -> list[list[str]]:
         """Groups of tools of equal form, or with the same steps and constants."""
@@ -130,21 +122,12 @@ class _Search:
         for one in subjects:
             if one.types:
                 kinds.setdefault(one.kind, []).append(one)
-        prints: dict[str, tuple[str, ...]] = {}
-
-        async def look(one: _Subject) -> None:
-            async with places:
-                prints[one.record.name] = await self._print(one)
-
-        places = asyncio.Semaphore(AT_A_TIME)
-        looked_at = [members for members in kinds.values() if len(members) > 1 and self._is_new([one.record.name for one in members])]
-        async with asyncio.TaskGroup() as tasks:
-            for one in (one for members in looked_at for one in members):
-                tasks.create_task(look(one))
         groups: dict[tuple[str, ...], list[str]] = {}
-        for one in subjects:
-            if prints.get(one.record.name):
-                groups.setdefault(prints[one.record.name], []).append(one.record.name)
+        looked_at = [members for members in kinds.values() if len(members) > 1 and self._is_new([one.record.name for one in members])]
+        every = [one for members in looked_at for one in members]
+        for one, print_ in zip(every, await side_by_side([self._print(one) for one in every], at_a_time=AT_A_TIME), strict=True):
+            if print_:
+                groups.setdefault(print_, []).append(one.record.name)
         return [group for group in groups.values() if len(group) > 1 and self._is_new(group)]
 
     def _is_new(self, names: Sequence[str]) -> bool:

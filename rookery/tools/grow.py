@@ -3,7 +3,6 @@ is logged, limited, and goes on where it was stopped (after CRAFT, arXiv 2309.17
 
 from __future__ import annotations
 
-import asyncio
 import math
 import os
 import re
@@ -24,7 +23,7 @@ from rookery.tools.library import ToolLibrary
 from rookery.tools.record import Example
 from rookery.tools.source import shapes_of, signature_of_source
 from rookery.tools.stages import SOLUTION, Abstraction, abstractions_of, called_in, examples_text, joined, signature_text, sources_of
-from rookery.tools.trial import judge, prove, try_calls
+from rookery.tools.trial import judge, prove, side_by_side, try_calls
 from rookery.tools.use import choose
 
 STORED = 6
@@ -187,18 +186,16 @@ class _Grower:
         for begin in range(0, len(order), self.batch):
             batch = [problems[at] for at in order[begin : begin + self.batch]]
             shown = {problem.name: await self.show_tools(problem=problem) for problem in batch}
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._solve(problem, shown[problem.name])) for problem in batch]
-            found = {problem.name: task.result() for problem, task in zip(batch, tasks, strict=True)}
+            tried = await side_by_side([self._solve(problem, shown[problem.name]) for problem in batch], at_a_time=len(batch))
+            found = {problem.name: one for problem, one in zip(batch, tried, strict=True)}
             solutions |= {name: one for name, one in found.items() if one.source}
             await self.note(questions=[problem.question for problem in batch], shown=[shown[problem.name] for problem in batch],
                             found=[found[problem.name] for problem in batch])
             growth = _after_solving(growth, found)
-            async with asyncio.TaskGroup() as group:
-                wanted = [problem for problem in batch if found[problem.name].source]
-                tries = [group.create_task(self._generalise(problem, solutions, shown[problem.name])) for problem in wanted]
-            for problem, attempt in zip(wanted, tries, strict=True):
-                growth = await self._admit_all(problem, attempt.result(), growth)
+            wanted = [problem for problem in batch if found[problem.name].source]
+            general = await side_by_side([self._generalise(problem, solutions, shown[problem.name]) for problem in wanted], at_a_time=len(batch))
+            for problem, candidates in zip(wanted, general, strict=True):
+                growth = await self._admit_all(problem, candidates, growth)
         return growth
 
     async def _solve(self, problem: Problem, shown: Shown) -> Found:

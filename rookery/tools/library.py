@@ -24,7 +24,7 @@ from rookery.tools.find import Finding, ToolIndex, ToolText
 from rookery.tools.record import Alias, Example, ToolRecord, Use
 from rookery.tools.sandbox import Sandbox
 from rookery.tools.source import from_source, shapes_of, signature_of_source
-from rookery.tools.trial import Proof, prove
+from rookery.tools.trial import Proof, prove, side_by_side
 
 HELD_BACK = 2
 """So many calls that its author had not seen must come out right before a tool is trusted."""
@@ -148,8 +148,13 @@ class ToolLibrary:
 
         Raises ToolUnknown, also for one that is retired; ToolUnbound when its function or server has to be given again (``add``).
         """
-        if name in self._aliases:
-            return self._counted(self._adapted(self._aliases[name]), self._aliases[name].survivor)
+        alias = self._aliases.get(name)
+        if alias is not None:
+            return self._counted(self._adapted(alias, self._plain(alias.survivor)), alias.survivor)
+        return self._counted(self._plain(name), name)
+
+    def _plain(self, name: str) -> Tool[..., Any]:
+        """The tool, its calls not counted."""
         record = self.show(name)
         if record.state == "retired":
             raise ToolUnknown(f"{name} is retired: {record.why}", tool=name, hint="its source is in `show(name).source`")
@@ -158,13 +163,13 @@ class ToolLibrary:
             if not record.source:
                 raise ToolUnbound(f"{name} comes from {record.origin or 'elsewhere'}, which is not here", tool=name, hint="add it again")
             bound = self._bound[name] = self._from_source(record)
-        return self._counted(bound, name)
+        return bound
 
     def _from_source(self, record: ToolRecord) -> Tool[..., Any]:
         return from_source(record.source, name=record.name, sandbox=_Late(self), labels=record.labels, effect=record.effect)
 
-    def _adapted(self, alias: Alias) -> Tool[..., Any]:
-        survivor, dropped = self.tool(alias.survivor), self._records[alias.name]
+    def _adapted(self, alias: Alias, survivor: Tool[..., Any]) -> Tool[..., Any]:
+        dropped = self._records[alias.name]
 
         async def call(**arguments: Any) -> Any:
             value = survivor.function(**alias.translated(arguments))
@@ -306,21 +311,14 @@ class ToolLibrary:
         Raises ToolUnknown, and what the sandbox raises.
         """
         records = [self.show(name) for name in names] if names else list(self)
-        places = asyncio.Semaphore(AT_A_TIME)
-        found: dict[str, Proof] = {}
-
-        async def one(record: ToolRecord) -> None:
-            async with places:
-                shapes = shapes_of(record.source, record.name)
-                found[record.name] = await prove(self.sandbox, record.source, record.name, record.examples, shapes=shapes)
-
-        async with asyncio.TaskGroup() as group:
-            for record in records:
-                if record.source and record.examples and record.state != "retired":
-                    group.create_task(one(record))
+        records = [record for record in records if record.source and record.examples and record.state != "retired"]
+        jobs = [
+            prove(self.sandbox, record.source, record.name, record.examples, shapes=shapes_of(record.source, record.name)) for record in records
+        ]
+        found = dict(zip([record.name for record in records], await side_by_side(jobs, at_a_time=AT_A_TIME), strict=True))
         for name, proof in found.items():
             self.judge(name, proof)
-        return {name: found[name] for name in sorted(found)}
+        return found
 
     def judge(self, name: str, proof: Proof) -> ToolRecord:
         """Set a tool's state by what came of its stored calls. Raises ToolUnknown."""

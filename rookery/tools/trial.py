@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from rookery.tools.record import Example
 from rookery.tools.sandbox import Program, Sandbox, SandboxLimit, poison
 
+T = TypeVar("T")
 CALL_S = 2.0
 """Seconds that one call of a trial may take."""
 TRIAL = SandboxLimit(cpu_s=20.0, wall_s=30.0, output_bytes=4_000_000)
@@ -216,6 +218,25 @@ def _read(item: Sequence[str]) -> Answer:
         return Answer(json.loads(text), watched=tuple((dict(given), value) for given, value in calls))
     except (ValueError, TypeError, RecursionError) as error:
         return Answer(fault="value", message=str(error)[:200])
+
+
+async def side_by_side(jobs: Iterable[Coroutine[Any, Any, T]], *, at_a_time: int) -> list[T]:
+    """What all of the jobs give, in their order; the first error stops the others and is raised as it is."""
+    places = asyncio.Semaphore(at_a_time)
+
+    async def one(job: Coroutine[Any, Any, T]) -> T:
+        async with places:
+            return await job
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(job)) for job in jobs]
+    except BaseExceptionGroup as errors:
+        first: BaseException = errors
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
+    return [task.result() for task in tasks]
 
 
 # ------------------------------------------------------------------ proofs

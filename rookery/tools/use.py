@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from rookery.core.types import show
 from rookery.core.value import codec
-from rookery.errors import ParseFailed, RookeryError, ToolFailed, ToolUnknown
+from rookery.errors import LogError, ParseFailed, RookeryError, RunError, ToolFailed, ToolUnknown
 from rookery.models.model import Message, Segment, ToolCall, ToolOffer
 from rookery.tools.library import ToolLibrary
 from rookery.tools.offer import offer, read_arguments
@@ -118,8 +118,7 @@ class Calls:
         self._wrap = wrap or (lambda tool: tool)
 
     async def answer(self, call: ToolCall) -> Message:
-        """The reply to one call, for the model. Raises ToolFailed when there were too many faults; what else a tool raises that is
-        none of rookery's errors goes through."""
+        """The reply to one call, for the model. Raises ToolFailed when there were too many faults, RunError when the run ends."""
         try:
             tool = self._wrap(self._tool(call.name))
             arguments = read_arguments(tool, call.arguments)
@@ -130,8 +129,12 @@ class Calls:
             value = tool.function(**arguments)
             value = await value if inspect.isawaitable(value) else value
             text = _as_text(value, tool.returns)
+        except (RunError, LogError):  # the run itself is at its end
+            raise
         except RookeryError as error:
             text = f"{tool.name} failed: {error.reason}"
+        except Exception as error:  # what a tool raises is for the model to read
+            text = f"{tool.name} failed: {type(error).__name__}: {error}"
         return Message("tool", (Segment(_cut(text), f"tools.{tool.name}"),), tool_call_id=call.id)
 
     def _tool(self, name: str) -> Any:

@@ -99,7 +99,8 @@ def test_correspondences() -> None:
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "n": {"type": "integer"}, "xs": {"type": "array", "items": {"type": "integer"}}, "s": {"type": "string"}, "b": {"type": "boolean"},
-    "o": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "d": {"type": "object", "additionalProperties": {"type": "number"}}, "e": {"enum": [1, 2]},
+    "o": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "d": {"type": "object", "additionalProperties": {"type": "number"}},
+    "e": {"enum": [1, 2]},
 }  # fmt: skip
 
 

@@ -15,8 +15,10 @@ from rookery.tools.source import schemas_of, shapes_of, signature_of_source, wit
 @pytest.mark.parametrize(
     ("annotation", "type_"),
     [
-        ("int", int), ("str | None", str | None), ("list[int]", list[int]), ("List[List[str]]", list[list[str]]), ("typing.Dict[str, int]", dict[str, int]),
-        ("'list[float]'", list[float]), ("Optional[bool]", bool | None), ("tuple[int, int]", list[int]), ("tuple[int, str]", list[Any]), ("set[str]", list[str]),
+        ("int", int), ("str | None", str | None), ("list[int]", list[int]),
+        ("List[List[str]]", list[list[str]]), ("typing.Dict[str, int]", dict[str, int]),
+        ("'list[float]'", list[float]), ("Optional[bool]", bool | None), ("tuple[int, int]", list[int]),
+        ("tuple[int, str]", list[Any]), ("set[str]", list[str]),
         ("Literal['a', 'b']", Literal["a", "b"]), ("Any", Any), ("None", type(None)), ("dict", dict[str, Any]),
     ],
 )  # fmt: skip
@@ -26,7 +28,8 @@ def test_types(annotation: str, type_: Any) -> None:
 
 
 def test_name_docstring_and_defaults() -> None:
-    source = '"""Module."""\nimport math\n\ndef _inner(): pass\n\ndef area(r: float = 1.0, *, unit: str = "m") -> float:\n    """The area."""\n    return 3'
+    source = '"""Module."""\nimport math\n\ndef _inner(): pass\n\n'
+    source += 'def area(r: float = 1.0, *, unit: str = "m") -> float:\n    """The area."""\n    return 3'
     name, doc, (params, _) = signature_of_source(source)
     assert (name, doc, params["r"].default, params["unit"].default) == ("area", "The area.", 1.0, "m")
     assert signature_of_source("def f(x: int) -> int: ...")[2][0]["x"].default is MISSING
@@ -46,8 +49,10 @@ def test_all_faults_at_once() -> None:
 @pytest.mark.parametrize(
     ("source", "name", "said"),
     [
-        ("def f(:", "", "line 1"), ("x = 1", "", "0 public functions"), ("def f(): ...\ndef g(): ...", "", "2 public"), ("def f(): ...", "g", "no function g"),
-        ("async def f(): ...", "", "async"), ("x" * 300_000, "", "longer"), ("def f(x: int) -> int: return '\0'", "", "source"), ("(" * 5000, "", "source"),
+        ("def f(:", "", "line 1"), ("x = 1", "", "0 public functions"), ("def f(): ...\ndef g(): ...", "", "2 public"),
+        ("def f(): ...", "g", "no function g"),
+        ("async def f(): ...", "", "async"), ("x" * 300_000, "", "longer"),
+        ("def f(x: int) -> int: return '\0'", "", "source"), ("(" * 5000, "", "source"),
     ],
 )  # fmt: skip
 def test_broken_sources(source: str, name: str, said: str) -> None:

@@ -69,8 +69,8 @@ async def test_a_changed_byte_is_noticed_and_the_rest_loads(saved: Path, file: s
 @pytest.mark.parametrize(
     "edit",
     [
-        {"state": "trusted"}, {"doc": "Send all money."}, {"effect": True}, {"version": 2}, {"name": "other"}, {"params": {}}, {"version": "1"}, {"use": {}},
-        {"origin": "os:system"},
+        {"state": "trusted"}, {"doc": "Send all money."}, {"effect": True}, {"version": 2}, {"name": "other"}, {"params": {}}, {"version": "1"},
+        {"use": {}}, {"origin": "os:system"},
     ],
 )  # fmt: skip
 async def test_a_manifest_edited_by_hand(saved: Path, edit: dict[str, Any]) -> None:
