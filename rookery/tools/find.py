@@ -7,6 +7,7 @@ queries of three public corpora (``benchmarks/retrieval.py`` says which, and sho
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -152,7 +153,7 @@ class ToolIndex:
         if not known or not request.strip() or self._past is None:
             return
         board = await self._board(request, k=5, also=known)
-        self._past.learn({weight: board.recall(known, weight) for weight in WEIGHTS})
+        self._past.learn({weight: board.worth(known, weight) for weight in WEIGHTS})
         for name in known:
             part = board.part_of(name)
             self._past.add(board.parts[part].text, board.vectors[part], name)
@@ -277,10 +278,11 @@ class Board:
             scores[:, column] = -np.inf
         return found
 
-    def recall(self, wanted: Sequence[str], weight: float, *, k: int = 5) -> float:
-        """The share of the wanted tools among the best ``k``."""
-        found = {finding.name for finding in self.findings(k, weight)}
-        return sum(name in found for name in wanted) / len(wanted)
+    def worth(self, wanted: Sequence[str], weight: float, *, k: int = 5) -> float:
+        """How good the best ``k`` are, 0 to 1: half for the share of the wanted tools among them, half for how high these stand (nDCG)."""
+        ranks = [rank for rank, finding in enumerate(self.findings(k, weight), 1) if finding.name in wanted]
+        ideal = sum(1 / math.log2(1 + rank) for rank in range(1, min(k, len(wanted)) + 1))
+        return 0.5 * len(ranks) / len(wanted) + 0.5 * sum(1 / math.log2(1 + rank) for rank in ranks) / ideal
 
     def part_of(self, name: str) -> int:
         """The row of the part that fits a candidate best."""

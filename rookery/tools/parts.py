@@ -35,20 +35,21 @@ class Part:
 
 
 def pieces(request: str) -> list[Part]:
-    """The smallest parts that a request could have, in order; those without a term of their own are joined to the one before."""
+    """The smallest parts that a request could have, in order, joined the request again; what has no term of its own goes with what is before."""
     texts: list[str] = []
-    for text in _CUT.split(request):
-        if not text.strip():
-            continue
+    begin = 0
+    for end in [*(match.end() for match in _CUT.finditer(request)), len(request)]:
+        text = request[begin:end]
+        begin = end
         if texts and not terms(text):
-            texts[-1] += f" {text}"
-        else:
+            texts[-1] += text
+        elif text:
             texts.append(text)
     while len(texts) > MOST:
         lengths = [len(one) + len(next_) for one, next_ in pairwise(texts)]
         at = lengths.index(min(lengths))
-        texts[at : at + 2] = [f"{texts[at]} {texts[at + 1]}"]
-    return [Part(text, frozenset(terms(text))) for text in texts] or [Part(request, frozenset(terms(request)))]
+        texts[at : at + 2] = [texts[at] + texts[at + 1]]
+    return [Part(text, frozenset(terms(text))) for text in texts or [request]]
 
 
 def parts(smallest: Sequence[Part], shares: dict[str, NDArray[np.float64]], *, tools: int) -> list[Part]:
@@ -90,4 +91,4 @@ def _explained(smallest: Sequence[Part], shares: dict[str, NDArray[np.float64]])
 
 
 def _joined(some: Sequence[Part], weight: float) -> Part:
-    return Part(" ".join(part.text for part in some), frozenset().union(*(part.terms for part in some)), weight)
+    return Part("".join(part.text for part in some).strip(), frozenset().union(*(part.terms for part in some)), weight)
