@@ -151,7 +151,7 @@ async def write(problem: Problem, plan: str = "", sketch: str = "", answer: Code
     text = await code(problem=problem, plan=plan, sketch=sketch, answer=str(answer or ""), feedback=feedback)
     fenced = re.search(r"```(?:python)?\n(.*?)```", text, re.DOTALL)
     text = fenced[1] if fenced else text
-    return Code(text if f"def {problem.entry}" in text else problem.text + text)
+    return Code(text if f"def {problem.entry}" in text else f"{problem.text}    {text.lstrip()}")
 
 
 # ------------------------------------------------------------------ the command
