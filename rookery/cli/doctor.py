@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import sys
@@ -21,8 +22,9 @@ from rookery.errors import LogError, RookeryError
 
 if TYPE_CHECKING:
     from rookery.models.settings import Settings
+    from rookery.tools.sandbox import SandboxFacts
 
-PACKAGES = ("pydantic", "httpx", "openai", "litellm", "networkx", "chromadb", "tenacity", "textual", "numpy", "typer", "rich")
+PACKAGES = ("pydantic", "httpx", "openai", "litellm", "networkx", "chromadb", "tenacity", "textual", "numpy", "typer", "rich", "pydantic-monty")
 NEEDS = {
     "embedded": "nothing: its weights come with rookery",
     "openai": "OPENAI_API_KEY for OpenAI itself; only an address for another server: openai:NAME@http://HOST:8000/v1",
@@ -56,6 +58,7 @@ def doctor(path: Path | None, *, as_json: bool) -> None:
         finding,
         *_keys(),
         *_models(loaded),
+        *_sandboxes(),
     ]
     wrong = [finding for finding in findings if finding.wrong]
     if as_json:
@@ -129,6 +132,32 @@ def _keys() -> Iterator[Finding]:
 def _models(loaded: Settings | None) -> Iterator[Finding]:
     for line in list_models(loaded):
         yield Finding("models", f"{line['model']:<36} {line['state']}", "", line)
+
+
+def _sandboxes() -> Iterator[Finding]:
+    """Which sandboxes work here, each tried out with one program."""
+    tried = asyncio.run(_try_sandboxes())
+    for rung, (works, hint, facts) in tried.items():
+        text = f"{rung:<12} {f'works: Python {facts.python}' if works else f'does not work here: {hint}'}"
+        all_lacking = not any(works for works, _, _ in tried.values())
+        yield Finding("sandbox", text, hint if all_lacking else "", {"rung": rung, "works": works, "isolates": facts.isolates, "install": hint})
+
+
+async def _try_sandboxes() -> dict[str, tuple[bool, str, SandboxFacts]]:
+    from rookery.tools.bubblewrap import Bubblewrap
+    from rookery.tools.monty import Monty
+    from rookery.tools.sandbox import Program
+
+    found: dict[str, tuple[bool, str, SandboxFacts]] = {}
+    for box in (Monty(ready=0), Bubblewrap(ready=0)):
+        try:
+            outcome = await box.run(Program(source="6 * 7"))
+            told = "" if outcome.value == 42 else f"it answered {outcome.value!r}, {outcome.fault}"
+        except RookeryError as error:
+            told = f"{error.reason}; {error.hint}"
+        await box.aclose()
+        found[box.facts.rung] = (not told, told, box.facts)
+    return found
 
 
 def list_models(loaded: Settings | None) -> Iterator[dict[str, Any]]:

@@ -79,7 +79,8 @@ class Bubblewrap:
     def facts(self) -> SandboxFacts:
         return SandboxFacts(
             rung=RUNG, python=platform.python_version(), full=True,
-            isolates=("namespaces", "read-only minimal root", "seccomp allow-list", "resource limits", "no capabilities", "empty environment"),
+            isolates=("namespaces", "read-only minimal root", "seccomp allow-list", "Landlock where the kernel has it", "resource limits",
+                      "no capabilities", "empty environment"),
         )  # fmt: skip
 
     async def run(self, program: Program, *, limit: SandboxLimit | None = None, doors: Mapping[str, Door] | None = None) -> Outcome:
@@ -120,10 +121,10 @@ class Bubblewrap:
         return self._turns[1]
 
     async def _root(self, packages: tuple[str, ...]) -> Path:
-        reason, hint = lacking()
-        if reason:
-            raise SandboxMissing(reason, rung=RUNG, hint=hint)
         if packages not in self._roots:
+            reason, hint = lacking()
+            if reason:
+                raise SandboxMissing(reason, rung=RUNG, hint=hint)
             cache = self._cache or cache_folder()
             self._roots[packages] = await asyncio.to_thread(root_for, packages, cache=cache)
         return self._roots[packages]

@@ -187,13 +187,17 @@ class Cell:
             _signal(self._pidfd)
             await self.ended()
         finally:
-            if self.exit_code is None:  # cancelled: it dies at once, so this is no long wait
-                _signal(self._pidfd)
-                for _ in range(100):
-                    if self._reap():
-                        break
-                    time.sleep(0.001)
+            if self.exit_code is None:
+                self._bury()
             self.close()
+
+    def _bury(self) -> None:
+        """End it when there is no event loop to wait in: it dies at once, so this takes moments."""
+        _signal(self._pidfd)
+        for _ in range(100):
+            if self._reap():
+                break
+            time.sleep(0.001)
 
     async def ended(self) -> None:
         """Wait until the process has ended and is reaped."""

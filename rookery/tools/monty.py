@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,9 +82,6 @@ class Monty:
         """See ``Sandbox.run``."""
         args, kwargs = check_program(program)
         limit = limit or SandboxLimit()
-        reason, hint = lacking()
-        if reason:
-            raise SandboxMissing(reason, rung=RUNG, hint=hint)
         for field in ("packages", "files", "stdin"):
             if getattr(program, field):
                 return Outcome(fault=Fault("refused", f"Monty has no {field}"), rung=RUNG)
@@ -93,22 +90,21 @@ class Monty:
         await self._open()
         async with self._turns:
             session = await self._take(limit)
+            done = False
             try:
-                return await _Run(session, program, limit, doors or {}).end(args, kwargs)
+                outcome = await _Run(session, program, limit, doors or {}).end(args, kwargs)
+                done = outcome.ok
+                return outcome
             finally:
-                await _close(session)
-                if not self._closed:
-                    later = asyncio.create_task(self._start_ahead(limit))
-                    self._later.add(later)
-                    later.add_done_callback(self._later.discard)
+                if not done:
+                    await _close(session)
+                self._soon(self._go_on(session if done else None, limit))  # a worker that is done does nothing any more
 
     async def aclose(self) -> None:
         """See ``Sandbox.aclose``."""
         self._closed = True
         if self._loop is not asyncio.get_running_loop():
             return
-        for task in list(self._later):
-            task.cancel()
         await asyncio.gather(*self._later, return_exceptions=True)
         for sessions in self._waiting.values():
             for session in sessions:
@@ -124,6 +120,9 @@ class Monty:
         loop = asyncio.get_running_loop()
         if self._pool is not None and self._loop is loop:
             return
+        reason, hint = lacking()
+        if reason:
+            raise SandboxMissing(reason, rung=RUNG, hint=hint)
         from pydantic_monty import AsyncMonty
 
         self._loop, self._waiting, self._turns = loop, {}, asyncio.Semaphore(self._parallel)
@@ -152,6 +151,17 @@ class Monty:
     async def _take(self, limit: SandboxLimit) -> AsyncMontySession:
         waiting = self._waiting.get(limit)
         return waiting.pop(0) if waiting else await self._checked_out(limit)
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def _go_on(self, session: AsyncMontySession | None, limit: SandboxLimit) -> None:
+        if session is not None:
+            await _close(session)
+        if not self._closed:
+            await self._start_ahead(limit)
 
     async def _start_ahead(self, limit: SandboxLimit) -> None:
         """Have the next workers for this limit wait; those of the limit used longest ago make room."""

@@ -325,3 +325,12 @@ async def test_the_root_is_minimal(tmp_path: Path) -> None:
     assert not list((folder / "etc").iterdir())
     assert [path.name for path in (folder / "usr/bin").iterdir()] == ["python3"]
     assert not [path for path in folder.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o6022]
+
+
+def test_doctor_says_what_to_install(tmp_path: Path) -> None:
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-m", "rookery", "doctor"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert any("monty" in line and "works" in line for line in lines)
+    assert any("bubblewrap" in line and "does not work here" in line and "apt-get install bubblewrap" in line for line in lines)
