@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rookery.core.function import Tool
-from rookery.engine.door import as_graph, start
+from rookery.core.value import digest
+from rookery.engine.begin import open_log
+from rookery.engine.door import as_graph, resume, start
 from rookery.errors import NotSerialisable, RookeryError, ToolRefused, ToolUnbound, ToolUnfit
 from rookery.tools.approval import Allow, allow_none, gated, has_open_effects
 from rookery.tools.library import ToolLibrary
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 MAX_NAME = 64
 PATH = "/mcp"
+KEY = "idempotency-key"
+"""In a call's ``_meta``; our own client sends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +133,19 @@ class ToolServer:
             return ListToolsResult(tools=[_described(served) for served in self._served().values()])
 
         async def call_tool(_: Any, params: CallToolRequestParams) -> CallToolResult:
-            return await self.call(params.name, params.arguments or {})
+            meta: Any = params.meta or {}
+            return await self.call(params.name, params.arguments or {}, key=str(meta.get(KEY, "")))
 
         return Server(self.name, version=_version(), on_list_tools=list_tools, on_call_tool=call_tool)
 
     # ---------------------------------------------------------------- a call
 
-    async def call(self, name: str, arguments: dict[str, Any]) -> CallToolResult:
-        """Carry out one call as the package wants it told: what fails is a result that says so, and why."""
+    async def call(self, name: str, arguments: dict[str, Any], *, key: str = "") -> CallToolResult:
+        """Carry out one call as the package wants it told: what fails is a result that says so, and why.
+
+        With a ``log`` of the server, a call with the idempotency ``key`` and the arguments of an earlier one goes on with that one's run:
+        what is finished is not done again.
+        """
         from mcp import MCPError
         from mcp.types import INVALID_PARAMS
 
@@ -147,7 +156,7 @@ class ToolServer:
             values = read_arguments(served.graph, arguments)
             if served.is_open and not self.allow(served.graph, values):
                 return _failure(f"{name} has effects, and this server does not allow them")
-            async with self._places, asyncio.timeout(self.timeout_s), start(served.graph, inputs=values, **self.options) as r:
+            async with self._places, asyncio.timeout(self.timeout_s), self._run(served, values, key) as r:
                 if await r.until_waiting():
                     return _failure(_waits(r))
                 return self._answer(served, await r)
@@ -155,6 +164,23 @@ class ToolServer:
             return _failure(f"{name} took longer than {self.timeout_s} s")
         except RookeryError as error:
             return _failure(f"{name}: {error}")
+
+    def _run(self, served: _Served, values: dict[str, Any], key: str) -> Run:
+        log = self.options.get("log")
+        if not key or log is None:
+            return start(served.graph, inputs=values, **self.options)
+        from rookery.core.types import show
+
+        id = f"{served.name}-{digest(f'{served.name} {key} {show(values)}'.encode())[:16]}"
+        opened = open_log(log)
+        try:
+            known = any(info.run == id for info in opened.runs())
+        finally:
+            if opened is not log:
+                opened.close()  # type: ignore[attr-defined]
+        if known:
+            return resume(id, served.graph, **{name: value for name, value in self.options.items() if name != "seed"})
+        return start(served.graph, inputs=values, id=id, **self.options)
 
     def _answer(self, served: _Served, value: Any) -> CallToolResult:
         from mcp.types import CallToolResult, TextContent

@@ -56,7 +56,7 @@ def test_it_takes_little_time_whatever_is_asked(expression: str) -> None:
         assert len(calculate(expression=expression)) < 10_000
     except ToolFailed as error:
         assert len(str(error)) < 500
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 4
 
 
 @given(st.fractions(max_denominator=10_000), st.fractions(max_denominator=10_000))

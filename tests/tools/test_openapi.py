@@ -203,7 +203,7 @@ async def test_a_bad_answer_is_a_typed_error_in_bounded_time(reply: Any, error: 
         with pytest.raises(error):
             await shop(made.url, timeout_s=1.0, max_reply_bytes=200_000)["getPet"].function(petId=7)
         assert len(made.asked) == 1
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 async def test_secrets_are_in_no_log_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
@@ -291,7 +291,7 @@ def test_yaml_that_grows_without_end_is_read_in_bounded_time() -> None:
     lines += ["paths: {/a: {get: {parameters: [{name: q, in: query, schema: *a11}]}}}"]
     started = time.monotonic()
     assert len(openapi_tools("\n".join(lines))) == 1
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 JSON = st.recursive(

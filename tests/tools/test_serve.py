@@ -135,6 +135,29 @@ async def test_a_run_that_waits_stays_in_the_log(tmp_path: Path) -> None:
         assert await r is True
 
 
+async def test_a_call_made_again_with_its_key_is_not_done_again(tmp_path: Path) -> None:
+    served.DONE.clear()
+    server = served.server(allow=allow_all, log=tmp_path / "log.db")
+    first = await server.call("publish", {"text": "a"}, key="k")
+    again = await server.call("publish", {"text": "a"}, key="k")
+    assert first == again and served.DONE == ["a"]
+    await server.call("publish", {"text": "b"}, key="k")
+    await server.call("publish", {"text": "a"}, key="other")
+    assert served.DONE == ["a", "b", "a"]
+
+
+async def test_our_own_client_sends_a_key(tmp_path: Path) -> None:
+    served.DONE.clear()
+    async with http(served.server(allow=allow_all, log=tmp_path / "log.db")) as client:
+        publish = named(client, "publish")
+        async with start(publish, text="a") as r:
+            assert await r == "published a"
+        gate = publish.function.tool
+        for _ in range(2):
+            assert await gate.function(text="c", idempotency_key="k") == "published c"
+    assert served.DONE == ["a", "c"]
+
+
 async def test_a_library_is_served_as_it_is_now() -> None:
     library = ToolLibrary(served.double)
     async with http(ToolServer(library)) as client:

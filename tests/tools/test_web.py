@@ -143,7 +143,7 @@ async def test_bad_answers_are_typed_errors_in_bounded_time(reply: Any, error: t
     async with site(reply) as made:
         with pytest.raises(error):
             await get(made.url.removeprefix("http://"))(made.url)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 async def test_asking_a_person() -> None:
