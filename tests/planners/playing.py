@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rookery.core.event import Fault
 from rookery.planners.planner import Child, Planner, Result, Work
+from rookery.planners.play import play as planners_play
 from rookery.planners.tree import Tree
 
 BROKEN = Result(fault=Fault("ConnectionError", "nobody there", False))
@@ -15,30 +15,11 @@ BROKEN = Result(fault=Fault("ConnectionError", "nobody there", False))
 
 def play(
     planner: Planner, carry: Callable[[Tree, Work], Result], *, seed: int = 0, window: int = 8, steps: frozenset[str] = frozenset({"propose"}),
-    root: Any = "root", most: int = 100_000, **options: Any,
+    root: Any = "root", **options: Any,
 ) -> tuple[Tree, str]:
     """The tree and the reason for the end of a search whose works ``carry`` does at once; at most ``window`` are out at a time."""
     tree = Tree(root, key="root", steps=steps, **options)
-    out: deque[Work] = deque()
-    for _ in range(most):
-        reason = planner.done(tree)
-        if reason is not None:
-            return tree, reason
-        while len(out) < window:
-            works = planner.ask(tree, window - len(out), seed)
-            assert len(works) <= window - len(out)
-            out += works
-            if not works:
-                break
-        if not out:
-            return tree, planner.done(tree) or "exhausted"
-        work = out.popleft()
-        result = carry(tree, work)
-        planner.tell(tree, work, result)
-        before = (len(tree), list(tree.status), list(tree.value))
-        planner.tell(tree, work, result)
-        assert before == (len(tree), list(tree.status), list(tree.value)), "telling twice changes nothing"
-    raise AssertionError("it does not end")
+    return tree, planners_play(planner, tree, carry, seed=seed, slots=window, max_works=100_000)
 
 
 def proposing(propose: Callable[[Any, Work], list[Child[Any]]], others: Mapping[str, Callable[[Any, Work], Any]] | None = None) -> Any:

@@ -15,7 +15,7 @@ from rookery.models.model import Request
 from rookery.planners import Check, Child, Result, Verdict, Work, plan_search, public_tests, search
 from rookery.planners.plan_prompts import PROMPTS
 from rookery.planners.tree import Tree
-from rookery.testing import ScriptedModel
+from rookery.testing import ScriptedModel, check_planner
 from tests.planners.numbers import hand, judge, next_steps, reaches_24
 from tests.planners.playing import BROKEN, play
 
@@ -239,3 +239,11 @@ def test_a_copy_of_the_tree_goes_on_as_the_tree_does() -> None:
 def test_options_that_make_no_sense(options: dict[str, Any]) -> None:
     with pytest.raises(SearchInvalid, match=next(iter(options))):
         plan_search(**options)
+
+
+@pytest.mark.parametrize(
+    "factory",
+    [lambda: plan_search(observations=3), lambda: plan_search(observations=2, size=1, whole=True), lambda: plan_search(layers=1)],
+)
+def test_the_contract_of_planners(factory: Any) -> None:
+    check_planner(factory)

@@ -29,7 +29,7 @@ from rookery.planners import (
     search,
 )
 from rookery.planners.tree import Tree
-from rookery.testing import ScriptedModel
+from rookery.testing import ScriptedModel, check_planner
 from tests.planners.numbers import hand, judge, next_steps, reaches_24
 from tests.planners.playing import BROKEN, play
 
@@ -230,3 +230,8 @@ def test_diversity_is_asked_of_a_model() -> None:
     assert run(idea_diversity(idea=gist, same=never), programs=["a1", "a2"], model=ScriptedModel(answers)) == 1.0
     with pytest.raises(SearchInvalid):
         idea_diversity(at_most=1)
+
+
+@pytest.mark.parametrize("factory", [refine, lambda: refine(rounds=5, choose="drawn"), lambda: refine(rounds=8, samples=1)])
+def test_the_contract_of_planners(factory: Any) -> None:
+    check_planner(factory)

@@ -16,7 +16,7 @@ from rookery.models.model import Request
 from rookery.planners import Check, Child, Result, Verdict, Work, best_of_n, public_tests, search, self_consistency, vote
 from rookery.planners.line import Line, picked
 from rookery.planners.tree import Tree, drawn
-from rookery.testing import ScriptedModel
+from rookery.testing import ScriptedModel, check_planner
 from tests.planners.numbers import hand, judge, next_steps, reaches_24
 from tests.planners.playing import BROKEN, play, proposing
 
@@ -227,3 +227,11 @@ def test_options_that_make_no_sense(options: dict[str, Any]) -> None:
     if "worth_tokens" not in options:
         with pytest.raises(SearchInvalid, match=next(iter(options))):
             self_consistency(**options)
+
+
+@pytest.mark.parametrize(
+    "factory",
+    [lambda: best_of_n(6), lambda: best_of_n(12, abreast=2), lambda: best_of_n(30, worth_tokens=40), lambda: self_consistency(7)],
+)
+def test_the_contract_of_planners(factory: Any) -> None:
+    check_planner(factory)
