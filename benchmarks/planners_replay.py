@@ -129,7 +129,7 @@ def truly_solvable(draft: Draft) -> bool:
 def is_right(draft: Draft) -> bool:
     """Whether the last line is an expression that uses each number of the hand once and is exactly 24 (the published check)."""
     text = draft.lines[-1].lower().replace("answer: ", "").partition("=")[0] if draft.lines else ""
-    if sorted(re.findall(r"\d+", text)) != sorted(draft.hand.split()) or not re.fullmatch(r"[\d\s()+*/-]+", text):
+    if sorted(re.findall(r"\d+", text)) != sorted(draft.hand.split()) or not re.fullmatch(r"[\d\s()+*/-]+", text) or "**" in text:
         return False
     try:
         return bool(eval(re.sub(r"(\d+)", r"Fraction(\1)", text), {"__builtins__": {}, "Fraction": Fraction}) == 24)  # digits and signs only
