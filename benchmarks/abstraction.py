@@ -9,6 +9,9 @@ import ast
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+
+from benchmarks.enumerator import productions
 
 INT, STR, BOOL, FLOAT, INTS, STRS = "int", "str", "bool", "float", "list[int]", "list[str]"
 MOST_HOLES = 3
@@ -170,12 +173,25 @@ def common(a: ast.expr, b: ast.expr, types: Typing) -> Pattern | None:
 
 
 def steps_of(tree: ast.AST) -> int:
-    """How many things an expression does, a comprehension counted as one."""
-    kinds = ast.BinOp | ast.Call | ast.Subscript | ast.List
-    comprehensions = [node for node in ast.walk(tree) if isinstance(node, ast.ListComp)]
-    inner = [each for node in comprehensions for each in (node.elt, *(test for part in node.generators for test in part.ifs))]
-    inside = {id(part) for each in inner for part in ast.walk(each)}
-    return len(comprehensions) + sum(isinstance(node, kinds) and id(node) not in inside for node in ast.walk(tree))
+    """Of how many productions of the proposer an expression is made; holes are none."""
+    if isinstance(tree, ast.Name) and tree.id.startswith("hole_"):
+        return 0
+    for template in _templates():
+        found: dict[str, ast.expr] = {}
+        if instance(template, tree, found):
+            return 1 + sum(steps_of(part) for part in found.values())
+    parts = tree.args if isinstance(tree, ast.Call) else []
+    return 1 + sum(steps_of(part) for part in parts)
+
+
+@cache
+def _templates() -> tuple[ast.expr, ...]:
+    """The proposer's productions as trees."""
+    made = []
+    for _, parts, text in productions():
+        names = [f"hole_{number}" for number in range(len(parts))]
+        made.append(ast.parse(text.format(*names), mode="eval").body)
+    return tuple(made)
 
 
 def generalised(own: ast.expr, types: Typing) -> Pattern | None:
@@ -183,13 +199,11 @@ def generalised(own: ast.expr, types: Typing) -> Pattern | None:
     returns = types.of(own)
     finder = _Common(types)
     tree = finder.of(own, own, frozenset())
-    places = {id(part) for node in ast.walk(tree) if isinstance(node, ast.Subscript) for part in ast.walk(node.slice)}
-    fixed = sum(isinstance(node, ast.Constant) and id(node) not in places for node in ast.walk(tree))
     steps = steps_of(tree)
-    if finder.lost or not returns or steps + fixed < LEAST_STEPS or not 1 <= len(finder.holes) <= MOST_HOLES:
+    if finder.lost or not returns or steps < LEAST_STEPS or not 1 <= len(finder.holes) <= MOST_HOLES:
         return None
     types_ = [type_ for _, type_ in sorted(finder.holes.values())]
-    return Pattern(ast.unparse(ast.fix_missing_locations(tree)), tuple(types_), returns, steps + fixed)
+    return Pattern(ast.unparse(ast.fix_missing_locations(tree)), tuple(types_), returns, steps)
 
 
 def instance(pattern: ast.AST, tree: ast.AST, found: dict[str, ast.expr]) -> bool:

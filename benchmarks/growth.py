@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
+import math
 import random
 import tempfile
 from collections import Counter
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import enumerator
-from benchmarks.abstraction import Typing, as_function, best_patterns, generalised, instance, parts_of, with_call
+from benchmarks.abstraction import Typing, as_function, best_patterns, generalised, instance, parts_of, steps_of, with_call
 from benchmarks.corpus import arguments_of, check_of, kind_of
 from benchmarks.report import Target, say, table
 from rookery import Attempts, Policy, prompt
@@ -263,11 +264,24 @@ class Searches:
             self._found[key] = asyncio.ensure_future(search(task, tools, budget, self.sandbox))
         return await self._found[key]
 
-    async def all(self, tasks: Sequence[Task], tools: Mapping[str, str], budget: int, *, but: Mapping[str, str] | None = None) -> list[str]:
-        """An expression or nothing for each task; ``but`` says from whose solution a tool comes: that problem does not get it."""
+    async def all(
+        self, tasks: Sequence[Task], tools: Mapping[str, str], budget: int, *, but: Mapping[str, str] | None = None
+    ) -> list[tuple[str, int]]:
+        """An expression or nothing, and the proposals it took, for each task.
+
+        ``but`` says from whose solution a tool comes: that problem does not get it.
+        """
         own = but or {}
         given = [{name: source for name, source in tools.items() if own.get(name) != task.problem.name} for task in tasks]
-        return [found for found, _ in await asyncio.gather(*[self(task, each, budget) for task, each in zip(tasks, given, strict=True)])]
+        return await asyncio.gather(*[self(task, each, budget) for task, each in zip(tasks, given, strict=True)])
+
+
+    async def cost(
+        self, tasks: Sequence[Task], tools: Mapping[str, str], budget: int, *, but: Mapping[str, str] | None = None
+    ) -> tuple[int, float]:
+        """How many tasks stay unsolved, and what the proposals for all of them come to, in powers of two."""
+        found = await self.all(tasks, tools, budget, but=but)
+        return sum(not each for each, _ in found), sum(math.log2(max(2, proposed)) for _, proposed in found)
 
 
 async def train(
@@ -306,20 +320,20 @@ def alone(expression: str, params: Mapping[str, str]) -> str:
 async def useful(
     tasks: Sequence[Task], tools: Mapping[str, tuple[str, str, str]], solutions: Sequence[str], budget: int, searches: Searches
 ) -> dict[str, str]:
-    """So many of the tools (source, problem it comes from, pattern), by what they would have saved, as solve the most training problems.
+    """The first so many of the tools (source, problem it comes from, pattern), by what they would have saved, as serve training best.
 
-    No problem has the use of what comes from its own solution; where no number of tools does better than none, none are used.
+    That is, as leave the fewest of its problems unsolved, and then take the fewest proposals. No problem has the use of what comes from its own solution; where no number of tools does better than none, none are used.
     """
     worth = {name: _worth(pattern, solutions) for name, (_, _, pattern) in tools.items()}
     ranked = sorted((name for name in tools if worth[name] > 0), key=lambda name: (-worth[name], len(tools[name][0]), name))
     origins = {name: origin for name, (_, origin, _) in tools.items()}
     best: dict[str, str] = {}
-    most = sum(map(bool, await searches.all(tasks, {}, budget)))
+    least = await searches.cost(tasks, {}, budget)
     for size in SIZES:
         chosen = {name: tools[name][0] for name in ranked[:size]}
-        count = sum(map(bool, await searches.all(tasks, chosen, budget, but=origins))) if chosen else 0
-        if count > most:
-            best, most = chosen, count
+        cost = await searches.cost(tasks, chosen, budget, but=origins)
+        if cost < least:
+            best, least = chosen, cost
     return best
 
 
@@ -329,14 +343,14 @@ def _worth(pattern: str, solutions: Sequence[str]) -> float:
         return 0.0
     tree = ast.parse(pattern, mode="eval").body
     users = sum(any(instance(tree, part, {}) for part in parts_of(ast.parse(each, mode="eval").body)) for each in solutions)
-    return (users - 0.5) * sum(isinstance(node, ast.expr) for node in ast.walk(tree))
+    return (users - 0.5) * (steps_of(tree) - 1)
 
 
 async def test(tasks: Sequence[Task], tools: Mapping[str, str], budget: int, searches: Searches) -> tuple[dict[str, bool], int]:
     """Which problems are solved, also on the examples held back; and how many of the solutions call a tool."""
     solved: dict[str, bool] = {}
     reused = 0
-    for task, expression in zip(tasks, await searches.all(tasks, tools, budget), strict=True):
+    for task, (expression, _) in zip(tasks, await searches.all(tasks, tools, budget), strict=True):
         if not expression:
             solved[task.problem.name] = False
             continue

@@ -16,7 +16,7 @@ from rookery.core.policy import Policy
 from rookery.engine.begin import open_log
 from rookery.engine.door import resume, start
 from rookery.engine.log import Log
-from rookery.errors import CallError, ModelError, ParseFailed, ToolUnfit
+from rookery.errors import CallError, ModelError, ParseFailed, RookeryError, ToolUnfit
 from rookery.index.text import bag
 from rookery.tools import stages
 from rookery.tools.library import ToolLibrary
@@ -109,9 +109,18 @@ async def grow(
         async with run as growth:
             found: Growth = await growth
             return found
+    except CallError as error:
+        raise _cause(error) from error
     finally:
         if isinstance(log, str | os.PathLike):
             opened.close()  # type: ignore[attr-defined]
+
+
+def _cause(error: RookeryError) -> RookeryError:
+    """What the call of a stage failed of: a full disk, a missing sandbox."""
+    while isinstance(error, CallError) and isinstance(error.__cause__, RookeryError):
+        error = error.__cause__
+    return error
 
 
 def _with_held_back(problem: Problem) -> Problem:
