@@ -1,5 +1,4 @@
-"""One process in its sandbox, waiting for its one order: pipes to it, what it has used, and its end. What is said over the pipes is not
-its business."""
+"""One process in its sandbox, waiting for its one order: pipes to it, what it has used, and its end; what is said is not its business."""
 
 from __future__ import annotations
 
