@@ -27,7 +27,7 @@ from rookery import Attempts, Policy, prompt
 from rookery.models.model import Request
 from rookery.testing import ScriptedModel
 from rookery.tools.bubblewrap import Bubblewrap
-from rookery.tools.grow import Growth, Problem, Stages, grow
+from rookery.tools.growth import Growth, Problem, Stages, grow
 from rookery.tools.library import ToolLibrary
 from rookery.tools.record import Example
 from rookery.tools.sandbox import Program, SandboxLimit
@@ -322,7 +322,8 @@ async def useful(
 ) -> dict[str, str]:
     """The first so many of the tools (source, problem it comes from, pattern), by what they would have saved, as serve training best.
 
-    That is, as leave the fewest of its problems unsolved, and then take the fewest proposals. No problem has the use of what comes from its own solution; where no number of tools does better than none, none are used.
+    That is, as leave the fewest of its problems unsolved, and then take the fewest proposals. No problem has the
+    use of what comes from its own solution; where no number of tools does better than none, none are used.
     """
     worth = {name: _worth(pattern, solutions) for name, (_, _, pattern) in tools.items()}
     ranked = sorted((name for name in tools if worth[name] > 0), key=lambda name: (-worth[name], len(tools[name][0]), name))

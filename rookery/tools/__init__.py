@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from rookery.tools.approval import Allow, allow, allow_all, allow_if, allow_none, gated
     from rookery.tools.calculator import calculate
     from rookery.tools.files import file_tools
+    from rookery.tools.growth import Problem, grow
     from rookery.tools.intake import Intake
     from rookery.tools.ladder import best_sandbox, run_python
     from rookery.tools.library import ToolLibrary
@@ -18,14 +19,17 @@ if TYPE_CHECKING:
     from rookery.tools.sandbox import Outcome, Program, Sandbox, SandboxLimit
     from rookery.tools.serve import ToolServer
     from rookery.tools.source import from_source
+    from rookery.tools.use import Calls, choose
     from rookery.tools.web import web_tool
 
 __all__ = [
     "Allow",
+    "Calls",
     "Example",
     "Intake",
     "McpServer",
     "Outcome",
+    "Problem",
     "Program",
     "Sandbox",
     "SandboxLimit",
@@ -39,9 +43,11 @@ __all__ = [
     "ask_person",
     "best_sandbox",
     "calculate",
+    "choose",
     "file_tools",
     "from_source",
     "gated",
+    "grow",
     "openapi_tools",
     "package_tools",
     "python_tool",
@@ -53,6 +59,7 @@ _AT_FIRST_USE = {
     "approval": ("Allow", "allow", "allow_all", "allow_if", "allow_none", "gated"),
     "calculator": ("calculate",),
     "files": ("file_tools",),
+    "growth": ("Problem", "grow"),
     "intake": ("Intake",),
     "ladder": ("best_sandbox", "run_python"),
     "library": ("ToolLibrary",),
@@ -65,6 +72,7 @@ _AT_FIRST_USE = {
     "sandbox": ("Outcome", "Program", "Sandbox", "SandboxLimit"),
     "serve": ("ToolServer",),
     "source": ("from_source",),
+    "use": ("Calls", "choose"),
     "web": ("web_tool",),
 }
 

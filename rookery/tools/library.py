@@ -17,10 +17,10 @@ from rookery.core.function import Tool
 from rookery.errors import LibraryDamaged, ToolError, ToolUnbound, ToolUnfit, ToolUnknown
 from rookery.models.embedder import Embedder
 from rookery.tools import store
-from rookery.tools.bubblewrap import Bubblewrap
 from rookery.tools.dedupe import Duplicates, find_duplicates
 from rookery.tools.describe import Subject, check_examples, describe
 from rookery.tools.find import Finding, ToolIndex, ToolText
+from rookery.tools.ladder import best_sandbox
 from rookery.tools.record import Alias, Example, ToolRecord, Use
 from rookery.tools.sandbox import Sandbox
 from rookery.tools.source import from_source, shapes_of, signature_of_source
@@ -351,7 +351,7 @@ class ToolLibrary:
         if self._given is not None:
             return self._given
         if self._own is None:
-            self._own = Bubblewrap()
+            self._own = best_sandbox("bubblewrap")
         return self._own
 
     async def aclose(self) -> None:

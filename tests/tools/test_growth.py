@@ -15,7 +15,7 @@ from rookery.core import event as ev
 from rookery.errors import LibraryFull, LimitReached, ModelUnreachable, RookeryError
 from rookery.models.model import Request
 from rookery.testing import ScriptedModel
-from rookery.tools.grow import Growth, Problem, grow, most_distant
+from rookery.tools.growth import Growth, Problem, grow, most_distant
 from rookery.tools.library import ToolLibrary
 from rookery.tools.record import Example
 from rookery.tools.stages import abstractions_of, called_in, examples_text, joined, signature_text, sources_of
