@@ -107,6 +107,7 @@ class _Game:
         self.planner, self.tree, self.carry, self.slots, self.seed = planner, world.tree(planner), world.carry(planner), slots, seed
         self.works: list[Work] = []
         self.pending: list[tuple[Work, Result]] = []
+        self.last: tuple[Work, Result] | None = None
 
     def step(self) -> bool:
         """Ask for what is free, tell one result; False when there is nothing to do."""
@@ -124,7 +125,8 @@ class _Game:
                 break
         if not self.pending:
             return False
-        planner.tell(tree, *self.pending.pop(0))
+        self.last = self.pending.pop(0)
+        planner.tell(tree, *self.last)
         return True
 
     def _check(self, work: Work) -> None:
@@ -215,10 +217,9 @@ def _continues_from_a_copy(factory: Callable[[], Planner], world: World) -> None
 def _tells_twice(factory: Callable[[], Planner], world: World) -> None:
     game, once = (_Game(factory(), world, slots=2) for _ in range(2))
     for _ in range(40):
-        before = deepcopy(game.pending[:1])
         if not game.step() or not once.step():
             break
-        for work, result in before:
-            game.planner.tell(game.tree, work, result)
+        assert game.last is not None
+        game.planner.tell(game.tree, *deepcopy(game.last))
         assert seen(game.tree) == seen(once.tree), "a result told twice changed the tree"
     assert game.works == once.works, "a result told twice changed what is asked"
