@@ -123,6 +123,8 @@ class Document:
         place = urlsplit(given)
         if place.scheme not in ("http", "https") or not place.hostname or place.query or place.fragment:
             self._fault(where, f"{given!r:.100} is no address of a server; give base_url='https://…'")
+        elif "@" in place.netloc:
+            self._fault(where, "an address with a user in it is not called; give headers={'Authorization': …}")
         return given.rstrip("/")
 
     def _references(self, node: Any, place: str, seen: set[int], depth: int = 0) -> None:
@@ -209,6 +211,8 @@ class Document:
         self._parameters(operation, item.get("parameters", []), given.get("parameters", []), place)
         self._body(operation, self.resolved(given.get("requestBody")), f"{place}/requestBody")
         operation.returns = self._returns(given.get("responses", {}), place)
+        if method == "head":
+            operation.returns = type(None)
         return operation
 
     def _parameters(self, operation: Operation, shared: Any, own: Any, place: str) -> None:

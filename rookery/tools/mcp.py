@@ -89,6 +89,7 @@ class McpServer:
     # ---------------------------------------------------------------- the connection
 
     async def __aenter__(self) -> McpServer:
+        self._fault, self._status = None, 0
         try:
             async with asyncio.timeout(self.timeout_s):
                 self._client = await self._connected()

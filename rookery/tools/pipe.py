@@ -35,13 +35,14 @@ class Pipe:
         self.cwd = cwd
         self.max_bytes = max_bytes
         self.fault: ToolError | None = None
-        self.credit = max_bytes
-        """Bytes that the server may still send; each message to it adds to them."""
-        self._tail = b""
 
     async def __aenter__(self) -> tuple[Any, Any]:
         import anyio
 
+        self.fault = None
+        self.credit = self.max_bytes
+        """Bytes that the server may still send; each message to it adds to them."""
+        self._tail = b""
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *_bound_to_us(self.command), stdin=-1, stdout=-1, stderr=-1, env=self.env, cwd=self.cwd, start_new_session=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -15,6 +15,8 @@ from rookery.tools.schema import conform
 
 MAY_PASS = frozenset({429, 502, 503, 504})
 """The server is busy or away; the same call may succeed later."""
+SHORTEST_SECRET = 6
+"""What is shorter is too likely to be an ordinary word of the answer."""
 _SHOWN = 2_000
 
 
@@ -59,7 +61,7 @@ class Rest:
 
     async def call(self, route: Route, arguments: Mapping[str, Any], *, key: str, returns: Any) -> Any:
         """Make a call. Raises as ``openapi_tools`` says."""
-        answer = await exchange(self._request(route, arguments, key), tool=route.tool)
+        answer = self._without_secrets(await exchange(self._request(route, arguments, key), tool=route.tool))
         if answer.status in MAY_PASS:
             raise ToolUnreachable(f"{self.host} answered {answer.status}: {self._said(answer)}", tool=route.tool, hint="try again later")
         if answer.status >= 300:
@@ -68,12 +70,16 @@ class Rest:
         return self._value(route, answer, returns)
 
     def _said(self, answer: Answer) -> str:
-        """The server's words, without our secrets should it send them back."""
-        text = answer.text
+        return plain_text(answer.text, _SHOWN) or "nothing more"
+
+    def _without_secrets(self, answer: Answer) -> Answer:
+        """What came back goes into logs and to models; our secrets do not, should the server send them back."""
+        content = answer.content
         for secret in (*self.headers.values(), *self.query.values()):
-            for part in {secret, secret.rpartition(" ")[2]}:
-                text = text.replace(part, "[secret]") if len(part) > 3 else text
-        return plain_text(text, _SHOWN) or "nothing more"
+            for part in (secret, secret.rpartition(" ")[2]):
+                if len(part) >= SHORTEST_SECRET:
+                    content = content.replace(part.encode(), b"[secret]")
+        return replace(answer, content=content)
 
     # ---------------------------------------------------------------- there
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from rookery.core.graph import MISSING, Param
 from rookery.errors import ParseFailed, ToolUnfit
+from rookery.tools.intake import plain_text
 from rookery.tools.keywords import faults_of, with_subschemas
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 MAX_NODES = 5_000
 """A schema with its references followed has at most so many objects; what is below that reads as anything."""
 MAX_DEPTH = 40
+MAX_CHARS = 300_000
+MAX_WORDS = 500
+"""Characters of one description."""
 MAX_WORK = 50_000
 """The parts of a schema times those of a value; larger ones are left to the server."""
 REPEATS = 1
@@ -147,7 +151,7 @@ def type_of(schema: Mapping[str, Any] | bool, *, root: Any = None, is_optional: 
     References (``#/…``) are followed in ``root``; a schema within itself within itself, a reference to elsewhere and what is
     beyond MAX_NODES read as anything. Raises ToolUnfit when it is no JSON Schema (draft 2020-12).
     """
-    plain = inlined(schema, root=schema if root is None else root)
+    plain = _readable(inlined(schema, root=schema if root is None else root))
     fault = next(faults_of(plain), "")
     if fault:
         raise ToolUnfit(f"not a JSON Schema: {fault}")
@@ -155,10 +159,20 @@ def type_of(schema: Mapping[str, Any] | bool, *, root: Any = None, is_optional: 
         text = json.dumps(plain, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ToolUnfit(f"not a JSON Schema: {error}") from error
+    if len(text) > MAX_CHARS:
+        raise ToolUnfit(f"its schema has {len(text)} characters, more than {MAX_CHARS}")
     base = python_type(plain)
     if plain is True or plain == {}:
         return base
     return Annotated[base | None if is_optional else base, JsonSchema(text, is_optional)]
+
+
+def _readable(schema: Any) -> Any:
+    """A schema whose descriptions, which others wrote and a model reads, are short and hide nothing."""
+    if not isinstance(schema, Mapping):
+        return schema
+    words = {key: plain_text(schema[key], MAX_WORDS) for key in ("title", "description") if isinstance(schema.get(key), str)}
+    return with_subschemas({**schema, **words}, _readable)
 
 
 def python_type(schema: Any) -> Any:

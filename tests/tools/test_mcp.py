@@ -282,6 +282,16 @@ async def test_nor_when_we_are_killed(tmp_path: Path) -> None:
     assert await all_gone(pid)
 
 
+async def test_a_server_is_entered_again_after_it_has_died() -> None:
+    again = server("dies")
+    for _ in range(2):
+        async with again:
+            with pytest.raises(ToolUnreachable):
+                await named(again, "echo").function(text="hi")
+    with pytest.raises(ToolUnreachable):
+        await named(again, "echo").function(text="hi")
+
+
 def test_a_server_has_a_command_or_a_url() -> None:
     with pytest.raises(ToolUnfit):
         McpServer("x")

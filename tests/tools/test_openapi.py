@@ -215,6 +215,11 @@ async def test_secrets_are_in_no_log_and_no_error(caplog: pytest.LogCaptureFixtu
     assert KEY not in repr(shop()) + repr(shop()["getPet"]) + repr(vars(shop()["getPet"]))
 
 
+async def test_a_secret_that_comes_back_is_not_handed_on() -> None:
+    async with site(says({"headers": {"authorization": f"Bearer {KEY}"}, "url": f"/?api_key={KEY}"})) as made:
+        assert KEY not in str(await shop(made.url)["getPet"].function(petId=7))
+
+
 async def test_no_proxy_and_no_netrc_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n")
@@ -267,7 +272,8 @@ def test_all_faults_come_at_once_each_with_its_place() -> None:
 @pytest.mark.parametrize("document", [
     "", "3", "[]", "{", "a: [", "openapi: 2.0", '{"swagger": "2.0", "paths": {}}', '{"openapi": "4.0.0"}', '{"openapi": "3.1.0", "paths": []}',
     "openapi: 3.1.0\npaths: !!python/object/apply:os.system [ls]", "&a [*a]", "a: &x {b: *x}", "[" * 1_500,
-    '{"openapi": "3.1.0", "servers": [], "paths": {}}', '{"openapi": "3.1.0", "servers": 3}', '{"openapi": "3.1.0", "servers": [{"url": "file:///etc"}]}',
+    '{"openapi": "3.1.0", "servers": [], "paths": {}}', '{"openapi": "3.1.0", "servers": [{"url": "https://a:b@shop.example"}]}',
+    '{"openapi": "3.1.0", "servers": 3}', '{"openapi": "3.1.0", "servers": [{"url": "file:///etc"}]}',
 ])  # fmt: skip
 def test_what_is_no_document_is_said(document: str) -> None:
     with pytest.raises(DocumentInvalid) as invalid:

@@ -209,3 +209,11 @@ def test_equal_items() -> None:
     assert validate([1, "1", {"a": 1}, {"a": 2}], type_)
     with pytest.raises(ParseFailed, match="equal items"):
         validate([{"a": 1, "b": 2}, {"b": 2, "a": 1}], type_)
+
+
+def test_descriptions_are_short_and_hide_nothing() -> None:
+    described = {"type": "object", "properties": {"a": {"type": "string", "title": "x\u200b\x1b[31m", "description": "very " * 1000}}}
+    shown = schema(type_of(described))["properties"]["a"]
+    assert len(shown["description"]) == 500 and shown["title"] == "x[31m"
+    with pytest.raises(ToolUnfit, match="characters"):
+        type_of({"enum": ["x" * 400_000]})
