@@ -34,18 +34,18 @@ MOST_ITEMS, MOST_ABS = 200, 10**9
 
 @dataclass(frozen=True)
 class Pair:
-    i: list[int]
-    o: list[int]
+    i: tuple[int, ...]
+    o: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"{self.i} -> {self.o}"
+        return f"{list(self.i)} -> {list(self.o)}"
 
 
 @dataclass(frozen=True)
 class Task:
     """Pairs of which the rule is wanted."""
 
-    pairs: list[Pair]
+    pairs: tuple[Pair, ...]
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.pairs))
@@ -205,9 +205,9 @@ def _bounded(found: Any) -> Any:
     return found
 
 
-def applied(rule: Rule, items: list[int]) -> list[int]:
+def applied(rule: Rule, items: Sequence[int]) -> list[int]:
     """The rule's list for an input. Raises Wrong when it has none."""
-    found = value(read(rule.text), {"xs": items})
+    found = value(read(rule.text), {"xs": list(items)})
     return [int(one) for one in _list(found)]
 
 
@@ -219,10 +219,10 @@ def check(rule: Rule, pairs: Sequence[Pair]) -> Check:
             found: list[int] | str = applied(rule, pair.i)
         except Wrong as error:
             found = str(error)
-        if found == pair.o:
+        if found == list(pair.o):
             near += 1.0
             continue
-        wrong.append(f"{pair.i}: expected {pair.o}, got {found}")
+        wrong.append(f"{list(pair.i)}: expected {list(pair.o)}, got {found}")
         near += 0.9 * SequenceMatcher(None, pair.o, found, autojunk=False).ratio() if isinstance(found, list) else 0.0
     return Check(not wrong, near / max(len(pairs), 1), "\n".join(wrong[:3]))
 
@@ -235,16 +235,16 @@ def fits(rule: Rule, root: Task) -> Check:
 # ------------------------------------------------------------------ a proposer by rule: what can be seen in the pairs
 
 
-def _all(test: Callable[[list[int], list[int]], bool]) -> Callable[[Sequence[Pair]], bool]:
+def _all(test: Callable[[Sequence[int], Sequence[int]], bool]) -> Callable[[Sequence[Pair]], bool]:
     return lambda pairs: all(test(pair.i, pair.o) for pair in pairs)
 
 
-def _is_part(part: list[int], whole: list[int]) -> bool:
+def _is_part(part: Sequence[int], whole: Sequence[int]) -> bool:
     left = iter(whole)
     return all(item in left for item in part)
 
 
-def _is_run(part: list[int], whole: list[int]) -> bool:
+def _is_run(part: Sequence[int], whole: Sequence[int]) -> bool:
     return any(whole[start : start + len(part)] == part for start in range(len(whole) - len(part) + 1))
 
 
@@ -255,12 +255,12 @@ def _is_pointwise(pairs: Sequence[Pair]) -> bool:
     return all(image.setdefault(a, b) == b for pair in pairs for a, b in zip(pair.i, pair.o, strict=True))
 
 
-def _some(test: Callable[[list[int], list[int]], bool]) -> Callable[[Sequence[Pair]], bool]:
+def _some(test: Callable[[Sequence[int], Sequence[int]], bool]) -> Callable[[Sequence[Pair]], bool]:
     """What holds of all outputs, and says something: short lists are ascending too."""
     return lambda pairs: all(test(pair.i, pair.o) for pair in pairs) and any(len(pair.o) > 2 for pair in pairs)
 
 
-def _steps(items: list[int]) -> set[int]:
+def _steps(items: Sequence[int]) -> set[int]:
     return {b - a for a, b in itertools.pairwise(items)}
 
 
@@ -277,8 +277,8 @@ OBSERVATIONS: dict[str, tuple[Callable[[Sequence[Pair]], bool], tuple[str, ...]]
         _all(lambda i, o: _is_run(o, i)), ("(drop ?N xs)", "(take ?N xs)", "(droplast ?N xs)", "(takelast ?N xs)", "(take ?N (drop ?N xs))")),
     "all elements of the output occur in the input": (
         _all(lambda i, o: set(o) <= set(i)), ("(filter ?B ?L)", "(take ?N ?L)", "(drop ?N ?L)", "(concat ?L ?L)", "(unique ?L)", "(flatmap ?L xs)")),
-    "the output is ascending": (_some(lambda i, o: o == sorted(o)), ("(sort ?L)", "(range ?N ?N ?N)", "(sums ?N ?L)")),
-    "the output is descending": (_some(lambda i, o: o == sorted(o)[::-1]), ("(reverse (sort ?L))", "(reverse (range ?N ?N ?N))")),
+    "the output is ascending": (_some(lambda i, o: list(o) == sorted(o)), ("(sort ?L)", "(range ?N ?N ?N)", "(sums ?N ?L)")),
+    "the output is descending": (_some(lambda i, o: list(o) == sorted(o)[::-1]), ("(reverse (sort ?L))", "(reverse (range ?N ?N ?N))")),
     "the output has even steps": (_some(lambda i, o: len(_steps(o)) < 2), ("(range ?N ?N ?N)", "(repeat ?N ?N)", "(map ?N ?L)")),
     "no element stands twice in the output": (_some(lambda i, o: len(set(o)) == len(o)), ("(unique ?L)", "(filter ?B ?L)")),
     "the output is longer than the input": (
@@ -292,12 +292,18 @@ OBSERVATIONS: dict[str, tuple[Callable[[Sequence[Pair]], bool], tuple[str, ...]]
 FORMS = tuple(dict.fromkeys([*(form for _, forms in OBSERVATIONS.values() for form in forms), "?L", "(if ?B ?L ?L)", "(concat ?L (cons ?N ?L))"]))
 
 
+@lru_cache(maxsize=256)
+def _seen_in(pairs: tuple[Pair, ...]) -> tuple[str, ...]:
+    return tuple(text for text, (test, _) in OBSERVATIONS.items() if test(pairs))
+
+
 def seen_in(pairs: Sequence[Pair]) -> list[str]:
     """The observations that hold of all pairs."""
-    return [text for text, (test, _) in OBSERVATIONS.items() if test(pairs)]
+    return list(_seen_in(tuple(pairs)))
 
 
-def constants(pairs: Sequence[Pair]) -> list[int]:
+@lru_cache(maxsize=256)
+def constants(pairs: tuple[Pair, ...]) -> list[int]:
     """Numbers that may stand in the rule: those by which the outputs differ from the inputs most often, and what all outputs share."""
     both = [(a, b) for pair in pairs for a, b in zip(pair.i, pair.o, strict=False)]
     by_sum = [Counter(b - a for a, b in both), Counter(a + b for a, b in both)]
@@ -320,7 +326,7 @@ class Drawing:
 
     def __init__(self, pairs: Sequence[Pair], rng: Random) -> None:
         self.rng = rng
-        self.numbers = constants(pairs)
+        self.numbers = constants(tuple(pairs))
 
     def filled(self, form: Expression, depth: int = 0, size: float = 1.0) -> Expression:
         """A form with its holes filled in."""
@@ -501,10 +507,10 @@ async def propose_by_model(task: Task, answer: Rule | None = None, feedback: str
 # ------------------------------------------------------------------ the command
 
 
-def read_tasks(path: Path) -> list[tuple[str, Task, list[Pair]]]:
+def read_tasks(path: Path) -> list[tuple[str, Task, tuple[Pair, ...]]]:
     """Name, seen pairs and unseen pairs of each row of a file in the form of list_functions.jsonl."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    pairs = [[Pair(pair["i"], pair["o"]) for pair in row["examples"]] for row in rows]
+    pairs = [tuple(Pair(tuple(pair["i"]), tuple(pair["o"])) for pair in row["examples"]) for row in rows]
     return [(row["id"], Task(each[:SEEN]), each[SEEN:]) for row, each in zip(rows, pairs, strict=True)]
 
 

@@ -40,7 +40,7 @@ boxed = pytest.mark.skipif(bool(bubblewrap.lacking()[0]), reason=f"no sandbox fo
 
 
 def task_of(rule: str, *inputs: list[int]) -> Any:
-    return lists.Task([lists.Pair(items, lists.applied(lists.Rule(rule), items)) for items in inputs])
+    return lists.Task(tuple(lists.Pair(tuple(items), tuple(lists.applied(lists.Rule(rule), items))) for items in inputs))
 
 
 # ------------------------------------------------------------------ list functions
@@ -75,7 +75,7 @@ def test_what_is_no_rule_is_said(rule: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 10**9), st.lists(st.lists(st.integers(0, 99), max_size=8), min_size=2, max_size=4))
 def test_what_is_drawn_can_be_read_and_has_a_list_or_a_reason(seed: int, inputs: list[list[int]]) -> None:
-    pairs = [lists.Pair(items, items[::-1]) for items in inputs]
+    pairs = [lists.Pair(tuple(items), tuple(items[::-1])) for items in inputs]
     drawing = lists.Drawing(pairs, Random(seed))
     expression = drawing.filled(lists.read(drawing.rng.choice(lists.FORMS)))
     for made in (expression, drawing.changed(expression)):
