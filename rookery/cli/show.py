@@ -186,7 +186,7 @@ def _call_line(log: SQLiteLog, call: CallView, width: int) -> str:
 def _without_tree(value: Any) -> Any:
     """What a search gave without its tree, which stands drawn above."""
     tree = value.get("tree") if isinstance(value, dict) else None
-    return {**value, "tree": f"{len(tree['nodes']):,} nodes"} if isinstance(tree, dict) and set(tree) == {"nodes", "states"} else value
+    return {**value, "tree": "(drawn above)"} if isinstance(tree, dict) and set(tree) == {"columns"} else value
 
 
 def _trees(view: View, *, every: bool) -> Iterator[str]:

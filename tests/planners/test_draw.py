@@ -82,6 +82,6 @@ def test_show_draws_the_trees_of_a_run(tmp_path: Path) -> None:
     def shown(*words: str) -> str:
         return CliRunner().invoke(app, ["show", "last", "--log", str(log), *words]).stdout
 
-    assert "search   search" in shown() and "← the answer" in shown() and '"states"' not in shown()
+    assert "search   search" in shown() and "← the answer" in shown() and '"columns"' not in shown()
     assert shown("--mermaid").count("flowchart TD") == 2 and "==>" in shown("--mermaid")
     assert '"trees": {"search": [{"parent": -1' in shown("--json") and '"trees": {"search": "flowchart TD' in shown("--mermaid", "--json")
