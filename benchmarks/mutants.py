@@ -129,9 +129,13 @@ def _renamed(function: Function, draw: random.Random) -> Made:
 def _is_global_somewhere(tree: ast.Module, name: str) -> bool:
     """Whether a name that is a builtin is bound in one function and read as the builtin in another."""
     scopes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)]
-    binds = [scope for scope in scopes if any(isinstance(n, ast.arg) and n.arg == name or isinstance(n, ast.Name) and n.id == name
-                                              and isinstance(n.ctx, ast.Store) for n in ast.walk(scope))]
-    return len(binds) != len(scopes)
+    return not all(any(_binds(node, name) for node in ast.walk(scope)) for scope in scopes)
+
+
+def _binds(node: ast.AST, name: str) -> bool:
+    if isinstance(node, ast.arg):
+        return node.arg == name
+    return isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
 
 
 class _Flips(ast.NodeTransformer):
@@ -249,9 +253,7 @@ def _described(node: ast.FunctionDef | ast.ClassDef) -> Iterator[ast.AST]:
 
 
 def _fixed(node: ast.JoinedStr | ast.Call) -> Iterator[ast.AST]:
-    if isinstance(node, ast.JoinedStr):
-        yield from ast.walk(node)
-    elif isinstance(node.func, ast.Name) and node.func.id == "__import__":
+    if isinstance(node, ast.JoinedStr) or (isinstance(node.func, ast.Name) and node.func.id == "__import__"):
         yield from ast.walk(node)
 
 
@@ -363,5 +365,6 @@ def _nudged(value: Any, draw: random.Random) -> Any:
         return draw.choice((value[1:], value + draw.choice("ab 1("), "".join(letters), value[::-1]))
     if isinstance(value, list) and value:
         at = draw.randrange(len(value))
-        return draw.choice((value[:at] + value[at + 1 :], [*value, value[at]], value[::-1], [*value[:at], _nudged(value[at], draw), *value[at + 1 :]]))
+        changed = [*value[:at], _nudged(value[at], draw), *value[at + 1 :]]
+        return draw.choice((value[:at] + value[at + 1 :], [*value, value[at]], value[::-1], changed))
     return value
