@@ -100,6 +100,14 @@ def test_an_api_is_taken_in_to_be_found() -> None:
     assert data("tools", "import", "broken.yaml", code=2)["error"]["faults"]
 
 
+def test_the_tools_of_a_server_are_taken_in_to_be_found() -> None:
+    done = cli("tools", "import", "--json", "--name", "good", "--", sys.executable, str(SERVERS), "good")
+    assert "good__add" in json.loads(done.stdout)["added"]
+    shown = data("tools", "show", "good__note")
+    assert shown["effect"] and shown["origin"].startswith("mcp: ") and "untrusted" in shown["labels"]
+    assert data("tools", "import", "http://127.0.0.1:9/mcp", code=1)["error"]["kind"] == "ToolUnreachable"
+
+
 def test_searching() -> None:
     pytest.importorskip("rookery.tools.find")
     cli("tools", "import", "program.py")

@@ -151,7 +151,9 @@ def verify(
 @group.command("import")
 @guarded
 def take_in(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A library's folder, a Python file or module, or an OpenAPI document.")],
+    source: Annotated[list[str], typer.Argument(
+        metavar="SOURCE", help="A library's folder, a Python file or module, an OpenAPI document, or an MCP server (its URL, or -- COMMAND …).",
+    )],
     library: LibraryOpt = None, as_json: JsonOpt = False,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name the tools NAME__tool (not for libraries).")] = "",
     base_url: Annotated[str, typer.Option("--base-url", metavar="URL", help="Where the API of an OpenAPI document is.")] = "",
@@ -160,11 +162,14 @@ def take_in(
     path = library_path(library)
 
     async def work(opened: ToolLibrary) -> tuple[list[str], list[str], dict[str, str]]:
-        if Path(source).is_dir():
-            taken = await opened.import_from(source)
+        first = source[0]
+        if len(source) > 1 or first.startswith(("http://", "https://")):
+            result = await _from_server(opened, source, name)
+        elif Path(first).is_dir():
+            taken = await opened.import_from(first)
             result = list(taken.added), list(taken.known), {key: error.reason for key, error in (taken.refused or {}).items()}
         else:
-            result = _add(opened, _tools_of(source, name, base_url))
+            result = _add(opened, *_tools_of(first, name, base_url))
         await opened.save()
         return result
 
@@ -204,8 +209,8 @@ def give_out(
 # ------------------------------------------------------------------ from elsewhere
 
 
-def _tools_of(source: str, name: str, base_url: str) -> Any:
-    """The tools of a Python file or module, or of an OpenAPI document. Raises InputError, ToolUnfit, DocumentInvalid."""
+def _tools_of(source: str, name: str, base_url: str) -> tuple[Any, str]:
+    """The tools of a Python file or module, or of an OpenAPI document, and where they are from. Raises InputError, ToolUnfit, DocumentInvalid."""
     from rookery.cli.load import load_module
     from rookery.errors import InputError
 
@@ -213,24 +218,33 @@ def _tools_of(source: str, name: str, base_url: str) -> Any:
     if suffix in (".yaml", ".yml", ".json"):
         from rookery.tools.openapi import openapi_tools
 
-        return openapi_tools(Path(source), name=name, base_url=base_url)
+        return openapi_tools(Path(source), name=name, base_url=base_url), f"openapi: {source}"
     if suffix != ".py" and ("/" in source or suffix == ".toml"):
         raise InputError(f"there are no tools in {source}", hint="give a library's folder, FILE.py, a module, or an OpenAPI document (.yaml, .json)")
     from rookery.tools.package import package_tools
 
-    return package_tools(load_module(source), name=name)
+    return package_tools(load_module(source), name=name), ""
 
 
-def _add(library: ToolLibrary, taken: Any) -> tuple[list[str], list[str], dict[str, str]]:
+async def _from_server(library: ToolLibrary, words: list[str], name: str) -> tuple[list[str], list[str], dict[str, str]]:
+    """The tools of an MCP server: the library finds them, and whoever calls them connects to the server."""
+    from rookery.tools.mcp import McpServer
+
+    where: dict[str, Any] = {"url": words[0]} if len(words) == 1 else {"command": words}
+    async with McpServer(name or "server", **where) as server:
+        return _add(library, server, f"mcp: {' '.join(words)}")
+
+
+def _add(library: ToolLibrary, taken: Any, origin: str) -> tuple[list[str], list[str], dict[str, str]]:
     from rookery.errors import ToolError
 
     added: list[str] = []
     known: list[str] = []
     refused = {fault.tool: fault.reason for fault in taken.unfit}
-    for tool in taken:
+    for tool in taken.tools:
         is_known = tool.name in library
         try:
-            (known if is_known else added).append(library.add(tool).name)
+            (known if is_known else added).append(library.add(tool, origin=origin).name)
         except ToolError as error:
             refused[tool.name] = error.reason
     return added, known, refused
