@@ -27,8 +27,9 @@ from rookery import Attempts, Policy, prompt
 from rookery.models.model import Request
 from rookery.testing import ScriptedModel
 from rookery.tools.bubblewrap import Bubblewrap
-from rookery.tools.growth import Growth, Problem, Stages, grow
+from rookery.tools.growth import Stages, grow
 from rookery.tools.library import ToolLibrary
+from rookery.tools.problem import Growth, Problem
 from rookery.tools.record import Example
 from rookery.tools.sandbox import Program, SandboxLimit
 from rookery.tools.stages import joined

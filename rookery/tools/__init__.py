@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from rookery.tools.approval import Allow, allow, allow_all, allow_if, allow_none, gated
     from rookery.tools.calculator import calculate
     from rookery.tools.files import file_tools
-    from rookery.tools.growth import Problem, grow
+    from rookery.tools.growth import grow
     from rookery.tools.intake import Intake
     from rookery.tools.ladder import best_sandbox, run_python
     from rookery.tools.library import ToolLibrary
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rookery.tools.openapi import openapi_tools
     from rookery.tools.package import package_tools
     from rookery.tools.person import ask_person
+    from rookery.tools.problem import Problem
     from rookery.tools.python import python_tool
     from rookery.tools.record import Example, ToolRecord
     from rookery.tools.sandbox import Outcome, Program, Sandbox, SandboxLimit
@@ -59,7 +60,7 @@ _AT_FIRST_USE = {
     "approval": ("Allow", "allow", "allow_all", "allow_if", "allow_none", "gated"),
     "calculator": ("calculate",),
     "files": ("file_tools",),
-    "growth": ("Problem", "grow"),
+    "growth": ("grow",),
     "intake": ("Intake",),
     "ladder": ("best_sandbox", "run_python"),
     "library": ("ToolLibrary",),
@@ -67,6 +68,7 @@ _AT_FIRST_USE = {
     "openapi": ("openapi_tools",),
     "package": ("package_tools",),
     "person": ("ask_person",),
+    "problem": ("Problem",),
     "python": ("python_tool",),
     "record": ("Example", "ToolRecord"),
     "sandbox": ("Outcome", "Program", "Sandbox", "SandboxLimit"),

@@ -3,11 +3,10 @@ is logged, limited, and goes on where it was stopped (after CRAFT, arXiv 2309.17
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rookery.core.function import Prompt, Tool, program
@@ -17,9 +16,9 @@ from rookery.engine.begin import open_log
 from rookery.engine.door import resume, start
 from rookery.engine.log import Log
 from rookery.errors import CallError, ModelError, ParseFailed, RookeryError, ToolUnfit
-from rookery.index.text import bag
 from rookery.tools import stages
 from rookery.tools.library import ToolLibrary
+from rookery.tools.problem import Growth, Problem, Rejected, likest, most_distant, with_held_back
 from rookery.tools.record import Example
 from rookery.tools.source import shapes_of, signature_of_source
 from rookery.tools.stages import SOLUTION, Abstraction, abstractions_of, called_in, examples_text, joined, signature_text, sources_of
@@ -28,44 +27,6 @@ from rookery.tools.use import choose
 
 STORED = 6
 """So many of the calls that a solution made of a tool are stored of each kind: on examples its author saw, and on others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A task with calls whose right values are known. Those with ``seen=False`` are shown to no model; where all are seen and there are
-    at least four, the last third is held back."""
-
-    name: str
-    question: str
-    examples: tuple[Example, ...]
-    returns: str = ""
-    """The type of the value as Python text, where the examples do not say it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A candidate that did not become a tool, and why."""
-
-    problem: str
-    stage: str
-    """``solve``, ``generalise``, ``verify`` or ``merge``."""
-    why: str
-    name: str = ""
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """What came of it, in the order in which it happened."""
-
-    admitted: tuple[str, ...] = ()
-    solved: tuple[str, ...] = ()
-    """Problems with a solution that is right on the examples, also on those held back."""
-    reused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Which tools the solutions call, by problem."""
-    merged: Mapping[str, str] = field(default_factory=dict)
-    """Tools that were the same as another, and that other."""
-    rejected: tuple[Rejected, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +65,7 @@ async def grow(
         if any(info.run == id for info in opened.runs()):
             run = resume(id, program(growing), log=opened, **options)
         else:
-            given = [_with_held_back(problem) for problem in problems]
+            given = [with_held_back(problem) for problem in problems]
             run = start(program(growing), log=opened, id=id, seed=seed, inputs={"problems": given}, **options)
         async with run as growth:
             found: Growth = await growth
@@ -121,14 +82,6 @@ def _cause(error: RookeryError) -> RookeryError:
     while isinstance(error, CallError) and isinstance(error.__cause__, RookeryError):
         error = error.__cause__
     return error
-
-
-def _with_held_back(problem: Problem) -> Problem:
-    examples = problem.examples
-    if len(examples) < 4 or not all(example.seen for example in examples):
-        return problem
-    keep = len(examples) - max(2, len(examples) // 3)
-    return replace(problem, examples=(*examples[:keep], *(replace(example, seen=False) for example in examples[keep:])))
 
 
 # ------------------------------------------------------------------ what the stages give
@@ -235,7 +188,7 @@ class _Grower:
         try:
             text = await self.prompts.generalise(
                 question=problem.question, source=own, signature=signature_text(seen, problem.returns),
-                others=_others(own, [one.source for name, one in solutions.items() if name != problem.name]), tools=shown.text or "none",
+                others=likest(own, [one.source for name, one in solutions.items() if name != problem.name]), tools=shown.text or "none",
             )
         except (CallError, ModelError, ParseFailed) as error:
             return [Candidate("", why=f"the model: {error.reason}")]
@@ -375,41 +328,3 @@ def _after_solving(growth: Growth, found: Mapping[str, Found]) -> Growth:
 
 def _reject(growth: Growth, rejected: Rejected) -> Growth:
     return replace(growth, rejected=(*growth.rejected, rejected))
-
-
-def _others(own: str, sources: Sequence[str], most_chars: int = 3000) -> str:
-    """The solutions most like one's own, the likest first, as fenced blocks."""
-    mine = bag(own)
-    ranked = sorted(sources, key=lambda source: -_cosine(mine, bag(source)))
-    text = ""
-    for source in ranked:
-        if len(text) + len(source) > most_chars:
-            break
-        text += f"```python\n{source}```\n"
-    return text or "none"
-
-
-# ------------------------------------------------------------------ sampling
-
-
-def most_distant(texts: Sequence[str]) -> list[int]:
-    """All texts by number, each time the one whose nearest neighbour among those before it is the farthest (CRAFT, section 2.1)."""
-    bags = [bag(text) for text in texts]
-    nearest = [-1.0] * len(texts)
-    order: list[int] = []
-    left = list(range(len(texts)))
-    while left:
-        at = min(left, key=lambda number: (nearest[number], number))
-        left.remove(at)
-        order.append(at)
-        for other in left:
-            nearest[other] = max(nearest[other], _cosine(bags[at], bags[other]))
-    return order
-
-
-def _cosine(a: Mapping[str, float], b: Mapping[str, float]) -> float:
-    both = sum(weight * b[term] for term, weight in a.items() if term in b)
-    lengths = math.sqrt(sum(weight * weight for weight in a.values()) * sum(weight * weight for weight in b.values()))
-    return both / lengths if lengths else 0.0
-
-

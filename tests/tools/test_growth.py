@@ -15,8 +15,9 @@ from rookery.core import event as ev
 from rookery.errors import LibraryFull, LimitReached, ModelUnreachable, RookeryError
 from rookery.models.model import Request
 from rookery.testing import ScriptedModel
-from rookery.tools.growth import Growth, Problem, grow, most_distant
+from rookery.tools.growth import grow
 from rookery.tools.library import ToolLibrary
+from rookery.tools.problem import Growth, Problem, most_distant
 from rookery.tools.record import Example
 from rookery.tools.stages import abstractions_of, called_in, examples_text, joined, signature_text, sources_of
 
