@@ -174,7 +174,7 @@ class Step:
             state = [tree.state[one] for one in nodes]
         else:
             is_answer = tree.final[node] and not (self.name in ("goal", "evaluate") or self.takes(tree.state[node]))
-            state = tree.state[0 if is_answer or ("answer" in self.params and node) else node]
+            state = tree.state[0 if is_answer or ("answer" in self.params and self.first != "answer" and node) else node]
         known = {self.first: state} if self.first else {}
         check = tree.check[node]
         for name in self.params:
