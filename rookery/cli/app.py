@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from rookery.cli import mcp, tools
+from rookery.cli import mcp, memory, tools
 from rookery.cli.out import CODES, guarded, note, say, say_json
+from rookery.errors import InputError
 
 app = typer.Typer(
     name="rookery", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(tools.group, name="tools")
 app.add_typer(mcp.group, name="mcp")
+app.add_typer(memory.group, name="memory")
 
 ProgramArg = Annotated[str, typer.Argument(metavar="PROGRAM", help="FILE.py:NAME or MODULE:NAME; only FILE.py when there is one program in it.")]
 RunArg = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, the beginning of it, or `last`.")]
@@ -262,11 +264,18 @@ def prune(
     run: Annotated[list[str] | None, typer.Argument(metavar="[RUN]…", help="The runs to remove.")] = None,
     finished: Annotated[bool, typer.Option("--finished", help="All finished runs.")] = False,
     older_than: Annotated[float | None, typer.Option("--older-than", metavar="DAYS", min=0, help="All runs without change for so long.")] = None,
+    scope: Annotated[str | None, typer.Option("--scope", metavar="SCOPE", help="Instead: what came from this scope's memory.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     log: LogOpt = None, as_json: JsonOpt = False,
 ) -> None:
     """Remove runs, and the values that no other run refers to."""
     from rookery.cli.again import pruned
     from rookery.cli.drive import log_path
+
+    if scope is not None:
+        if run or finished or older_than is not None:
+            raise InputError("--scope goes alone", hint="prune runs by another command")
+        memory.redact(scope, log_path(log), as_json=as_json)
+        return
 
     pruned(log_path(log), run or [], finished=finished, older_than_days=older_than, ask=not yes, as_json=as_json)

@@ -131,6 +131,34 @@ class SQLiteLog:
                     raise RunBusy(f"run {run} is being written by {owner}", run=run, owner=owner, hint="cancel it first")
             return prune(self._db, numbers, _span)
 
+    def quoting(self, label: str, words: str) -> list[str]:
+        """The runs with values that carry a label, or with some words in a text."""
+        with mapped(self.path):
+            found = {identity >> _SHIFT for (identity,) in self._db.execute(
+                "SELECT id FROM batch WHERE instr(body, ?) OR instr(body, ?)", (label, words))}
+            return [name for number, name in self._db.execute("SELECT id, name FROM run ORDER BY id") if number in found]
+
+    def redact(self, label: str, words: str) -> tuple[list[str], int]:
+        """Replace the values that carry a label, and the texts that have some words in them, by tombstones: which runs, how many values.
+
+        What was there is overwritten in the file. Raises RunBusy while one of the runs is being written; then nothing is changed.
+        """
+        from rookery.engine.prune import redact
+
+        with mapped(self.path):
+            self._db.execute("PRAGMA secure_delete = ON")
+            with _transaction(self._db):
+                batches, count = redact(self._db, label, words)
+                found = []
+                now = time.time()
+                for number in sorted({identity >> _SHIFT for identity in batches}):
+                    run, owner, beat = self._db.execute("SELECT name, owner, beat FROM run WHERE id = ?", (number,)).fetchone()
+                    if owner and _lives(owner, beat, now):
+                        raise RunBusy(f"run {run} is being written by {owner}", run=run, owner=owner, hint="cancel it first")
+                    found.append(run)
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return found, count
+
     def check(self) -> list[str]:
         """What is wrong with the file, a sentence each; empty when it is sound."""
         from rookery.engine.prune import missing

@@ -178,7 +178,7 @@ class Memory:
         :param subject: what it is about (``lab meeting``, ``ada / city``); read from the text by rules where it is not given.
         :param valid_to: until when it holds, where that is known already.
         :param trust: ``untrusted`` for what came from outside; so is anything labelled so. It never ends what was stated.
-        :raises ItemUnfit: the text is empty, longer than a million characters or not plain text; times or numbers make no sense.
+        :raises ItemUnfit: the text is empty, longer than a million characters or no whole text; times or numbers make no sense.
         :raises MemoryFull: the disk is full; nothing was kept.
         """
         note = Note(text, kind, at, source, subject, valid_to, confidence, trust, labels, tuple(links))
@@ -221,7 +221,7 @@ class Memory:
         now = seconds(as_of) if as_of is not None else seconds(known_at) if known_at is not None else self._clock()
         vector, ready, words_only = await self._prepare(archive, query)
         if ready is None:
-            return Recollection((), "", 0, frozenset({RECALLED}))
+            return Recollection((), "", 0, frozenset({RECALLED, scopes.label(self.scope)}))
         near: Callable[[], Sequence[str]] = tuple
         if vector is not None and len(ready.shelf) > rank.WHOLE:
             near = await archive.do(archive.near, ready, vector, rank.POOL)
@@ -234,7 +234,7 @@ class Memory:
             found = await archive.do(question.found, archive, ready, tuple)
         lines = [replace(each, line=quote.line(each.item, now)) for each in found]
         kept, text, used = await self._packed(lines, tokens)
-        labels = union([frozenset({RECALLED}), *(each.item.labels for each in kept)])
+        labels = union([frozenset({RECALLED, scopes.label(self.scope)}), *(each.item.labels for each in kept)])
         return Recollection(tuple(kept), text, used, labels, words_only)
 
     async def _prepare(self, archive: Archive, query: str) -> tuple[NDArray[np.float32] | None, Ready | None, bool]:
@@ -373,7 +373,7 @@ class Memory:
         after = 0
         while page := await archive.do(_page, archive, self.scope, after):
             for _, item in page:
-                yield _plain(item)
+                yield plain(item)
             after = page[-1][0]
 
     # -------------------------------------------------------------- forgetting
@@ -621,7 +621,8 @@ def _page(archive: Archive, scope: str, after: int) -> list[tuple[int, Item]]:
     return [(row[-1], item_of(row, scope)) for row in rows]
 
 
-def _plain(item: Item) -> dict[str, Any]:
+def plain(item: Item) -> dict[str, Any]:
+    """An item as plain data, without what is empty."""
     source = {name: getattr(item.source, name) for name in ("name", "speaker", "session", "run") if getattr(item.source, name)}
     data = {"id": item.id, "scope": item.scope, "text": item.text, "kind": item.kind, "subject": item.subject, "source": source,
             "valid_from": item.valid_from, "valid_to": None if item.valid_to == FOREVER else item.valid_to, "recorded_at": item.recorded_at,

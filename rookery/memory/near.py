@@ -50,6 +50,7 @@ def canonical(text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1 << 12)
 def _canonical(text: str) -> tuple[str, ...]:
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'").casefold()
+    text = " ".join(text.split())
     text = _SAID.sub(lambda match: _CONTRACTED[match.group()], text)
     text = _FILLER.sub(" ", re.sub(r"(?<=\d),(?=\d{3}\b)", "", text))
     words = []

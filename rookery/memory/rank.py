@@ -6,6 +6,7 @@ of the file), as ``benchmarks/memory.py`` says; nothing here was chosen on other
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from rookery.index.fusion import scaled
 from rookery.index.index import Mask, Places, Scores, best
 from rookery.index.text import bag, terms
-from rookery.memory.item import KINDS
+from rookery.memory.item import KINDS, SINGLE
 from rookery.memory.shelf import Shelf
 from rookery.memory.when import Interval
 
@@ -45,6 +46,11 @@ class Weights:
 
 
 WEIGHTS = Weights()
+_RIVALS = 24
+_AS_GOOD = 0.75
+_ALIKE = 0.45
+"""Cosines of the embedder that ships with rookery, on generated statements of another seed than the benchmark's."""
+_SINGLE = [KINDS.index(kind) for kind in sorted(SINGLE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,8 @@ def ranked(shelf: Shelf, question: Question, k: int, weights: Weights = WEIGHTS)
     score *= np.where(end <= question.at, weights.stale, 1.0)
     allowed = keep[places] & (score > 0)
     slots, scores = best(places[allowed], score[allowed], k)
-    return _newest_first(shelf, slots, until, question.at), scores
+    slots = _newest_first(shelf, slots, until, question.at)
+    return _newest_rival_first(shelf, slots, question, until), scores
 
 
 def _asked(shelf: Shelf, text: str) -> dict[str, float]:
@@ -181,6 +188,32 @@ def _newest_first(shelf: Shelf, slots: Places, until: Scores, at: float) -> Plac
         where = np.flatnonzero(subject == number)
         if len(where) > 1:
             found[where] = slots[where[np.lexsort((-begin[where], end[where] <= at))]]
+    return found
+
+
+def _newest_rival_first(shelf: Shelf, slots: Places, question: Question, until: Scores) -> Places:
+    """The same slots; statements that answer the question about as well as the best one, name what it names and are near it, newest first.
+
+    It is for statements of one kind of thing whose subject no rule could read; of events none replaces another.
+    """
+    head = slots[:_RIVALS]
+    if question.vector is None or not shelf.rows.shape[1] or len(head) < 2:
+        return slots
+    names = {term for word in re.findall(r"(?<!^)\b[A-Z][\w'-]*", question.text) for term in terms(word.removesuffix("'s"))}
+    if not names:
+        return slots
+    _, counts, _ = shelf.words.table(dict.fromkeys(names, 1.0), head)
+    single = np.isin(shelf.column("kind")[head], _SINGLE) & (counts > 0).all(axis=0) & shelf.column("embedded")[head]
+    where = np.flatnonzero(single)
+    if len(where) < 2:
+        return slots
+    rows = shelf.rows[head[where]].astype(np.float32)
+    fit = rows @ question.vector
+    top = int(np.argmax(fit))
+    where = where[(fit >= _AS_GOOD * fit[top]) & (rows @ rows[top] >= _ALIKE)]
+    found = slots.copy()
+    begin, stale = shelf.column("begin")[slots[where]], until[slots[where]] <= question.at
+    found[where] = slots[where[np.lexsort((-begin, stale))]]
     return found
 
 

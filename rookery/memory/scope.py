@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 
@@ -9,6 +10,21 @@ from rookery.errors import ScopeInvalid
 
 MAX_CHARS = 200
 _NAME = re.compile(r"[^\s/\\\x00-\x1f\x7f]+")
+
+
+def mark(scope: str) -> str:
+    """8 hex digits that stand for a scope in quotations and labels; they can be found again from the name, and not read back to it."""
+    return hashlib.blake2b(scope.encode(), digest_size=4).hexdigest()
+
+
+def label(scope: str) -> str:
+    """The label of values that came out of a scope's memory; what is made from them carries it too."""
+    return f"memory:{mark(scope)}"
+
+
+def words(scope: str) -> str:
+    """What stands in every quotation from a scope's memory, and nowhere else."""
+    return f"[memory {mark(scope)}/"
 
 
 def checked(scope: object) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rookery.core.label import NO_LABELS, Labels
 from rookery.errors import WindowOverflow
-from rookery.models.model import Message, Model, Request
+from rookery.models.model import Message, Model, Request, Segment
 
 if TYPE_CHECKING:
     from rookery.memory.memory import Memory
@@ -25,13 +25,16 @@ class _Entry:
     tokens: int
     pinned: bool
     labels: Labels
+    cut: bool = False
+    """Only its beginning is here; all of it is in memory."""
 
 
 class Window:
     """The messages that a model sees, never more than ``tokens`` of them together.
 
     Pinned messages and those of role ``system`` stay. A question and its answer leave together, and so do a tool call and its results; the
-    question that is being answered stays until it is. What leaves is kept in ``memory`` as an event; without a memory it is in ``left``.
+    question that is being answered stays until it is, if need be only its beginning. What leaves is kept in ``memory`` as an event; without
+    a memory it is in ``left``.
 
     :param tokens: the budget, in tokens as ``model`` counts them; without a model in bytes of UTF-8 and 8 for each message, which no common
         tokenizer exceeds.
@@ -63,21 +66,21 @@ class Window:
 
         :raises WindowOverflow: what may not leave, or is pinned, does not fit; the window is as it was before.
         """
-        before = list(self._entries)
+        before = [replace(entry) for entry in self._entries]
         entry = _Entry(message, await self._count(message), pinned or message.role == "system", labels)
         self._entries.append(entry)
-        gone: list[_Entry] = []
+        whole: list[_Entry] = []
         try:
             if entry.tokens + sum(each.tokens for each in before if each.pinned) > self.tokens:
-                await self._shorten(entry)
+                await self._shorten(entry, whole)
             while await self.used() > self.tokens:
                 unit = self._oldest()
                 if not unit:
-                    await self._shorten(entry)
+                    await self._shorten(self._largest(entry), whole)
                     continue
-                gone += unit
+                whole += [each for each in unit if not each.cut]
                 self._entries = [each for each in self._entries if not any(each is one for one in unit)]
-            await self._hand_over(gone)
+            await self._hand_over(whole)
         except BaseException:
             self._entries = before
             raise
@@ -161,22 +164,23 @@ class Window:
         if notes:
             await self.memory.keep_many(notes)
 
-    async def _shorten(self, entry: _Entry) -> None:
-        """Keep a message whole in memory, and its beginning in the window. Raises WindowOverflow."""
-        text = entry.message.text
-        if entry.pinned or self.memory is None or entry.message.tool_calls or text.endswith(_CUT):
+    def _largest(self, last: _Entry) -> _Entry:
+        """The largest message that may be cut, else the last one."""
+        rest = [entry for entry in self._entries if not entry.pinned and entry.message.text not in ("", _CUT)]
+        return max(rest, key=lambda entry: entry.tokens, default=last)
+
+    async def _shorten(self, entry: _Entry, whole: list[_Entry]) -> None:
+        """Keep only the beginning of a message here, half of what it was; ``whole`` gets all of it. Raises WindowOverflow."""
+        text = entry.message.text.removesuffix(_CUT)
+        if entry.pinned or self.memory is None or not entry.message.text or (entry.cut and not text):
             raise WindowOverflow(
-                f"a message of {entry.tokens:,} tokens does not fit a window of {self.tokens:,} beside what is pinned", tokens=entry.tokens,
+                f"a message of {entry.tokens:,} tokens does not fit a window of {self.tokens:,} beside what may not leave", tokens=entry.tokens,
                 limit=self.tokens, hint="a larger window, less that is pinned; or a memory, to which long messages can be handed")
-        await self._hand_over([entry])
-        short = text[:_EXCERPT]
-        pinned = sum(each.tokens for each in self._entries if each.pinned)
-        while True:
-            entry.message = Message(entry.message.role, Message.of("user", short + _CUT).segments, entry.message.tool_call_id)
-            entry.tokens = await self._count(entry.message)
-            if not short or entry.tokens + pinned <= self.tokens:
-                return
-            short = short[: len(short) // 2]
+        if not entry.cut:
+            whole.append(replace(entry))
+        short = text[: min(_EXCERPT, len(text) // 2)]
+        entry.message = replace(entry.message, segments=(Segment(short + _CUT),))
+        entry.tokens, entry.cut = await self._count(entry.message), True
 
     async def _count(self, message: Message) -> int:
         if self._model is not None:

@@ -37,12 +37,14 @@ class Draft:
     links: tuple[str, ...] = ()
     replaces: bool = False
     """It ends the validity of what else is said about its subject; :func:`checked` finds out."""
+    named: bool = False
+    """Its subject was given, not read from its text."""
 
 
 def checked(draft: Draft, scope: str) -> Draft:
     """The draft with its subject read and its trust no higher than its labels allow.
 
-    :raises ItemUnfit: its text is empty, too long or has control characters; its times, kind or confidence make no sense.
+    :raises ItemUnfit: its text is empty, too long or can't be written as UTF-8; its times, kind or confidence make no sense.
     """
     fault = _fault(draft)
     if fault:
@@ -50,7 +52,8 @@ def checked(draft: Draft, scope: str) -> Draft:
     about = subject.normal(draft.subject) if draft.subject else subject.read(draft.text) if draft.kind in SINGLE else ""
     trust: Trust = "untrusted" if UNTRUSTED in draft.labels else draft.trust
     single = draft.kind in SINGLE and bool(about) and (bool(draft.subject) or subject.replaces(about, draft.text))
-    return replace(draft, subject=about, replaces=single, trust=trust, labels=draft.labels - {RECALLED})
+    labels = frozenset(label for label in draft.labels if label != RECALLED and not label.startswith("memory:"))
+    return replace(draft, subject=about, replaces=single, named=bool(draft.subject), trust=trust, labels=labels)
 
 
 def _fault(draft: Draft) -> tuple[str, str] | None:
@@ -58,8 +61,8 @@ def _fault(draft: Draft) -> tuple[str, str] | None:
         return "there is no text to keep", "give a text that is not empty"
     if len(draft.text) > MAX_CHARS:
         return f"a text of {len(draft.text):,} characters is longer than {MAX_CHARS:,}", "keep it as a file, and a summary here"
-    if not quote.is_plain(draft.text):
-        return "the text has control characters or halves of characters", "take them out"
+    if not quote.is_whole(draft.text):
+        return "the text has halves of characters (lone surrogates)", "decode it with errors='replace'"
     if draft.kind not in KINDS:
         return f"{draft.kind!r:.40} is no kind of item", f"there are {', '.join(KINDS)}"
     if draft.valid_from in (FOREVER, -FOREVER) or draft.valid_from != draft.valid_from or draft.valid_to != draft.valid_to:
@@ -119,7 +122,8 @@ def _keep(pen: Pen, draft: Draft) -> Kept:
     if double is not None:
         return _merge(pen, draft, double)
     uid = new_uid()
-    spans, closed = [(begin, draft.valid_to)], []
+    spans: list[tuple[float, float]] = [(begin, draft.valid_to)]
+    closed: list[str] = []
     if draft.replaces:
         spans, closed = _make_room(pen, draft, uid, begin)
     first, *later = spans or [(begin, begin)]
@@ -156,7 +160,7 @@ def _double(pen: Pen, draft: Draft, print_: str, begin: float) -> tuple[Any, ...
         if kind in ("program", "artefact"):
             if text == draft.text and about == draft.subject:
                 return tuple(row)
-        elif (about == draft.subject or kind != draft.kind) and near.same(text, draft.text) and (
+        elif (about == draft.subject or not draft.named) and near.same(text, draft.text) and (
                 draft.kind != "event" or (session, held_from) == (draft.source.session, begin)):
             return tuple(row)
     return None

@@ -11,7 +11,7 @@ from rookery.memory import Memory
 from rookery.memory.exact import ExactVectors
 from tests.memory.cases import Case, Step
 
-LINE = re.compile(r'\[memory [0-9a-f]{12} \| \d{4}[^\n]*\] ("(?:[^"\\\n]|\\.)*")')
+LINE = re.compile(r'\[memory [0-9a-f]{8}/[0-9a-f]{12} \| \d{4}[^\n]*\] ("(?:[^"\\\n]|\\.)*")')
 
 
 async def wrong_in(case: Case, folder: Path) -> str:

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.errors import ItemUnfit, ItemUnknown
-from rookery.memory import Memory
-from rookery.memory import symbol
+from rookery.memory import Memory, symbol
 from rookery.memory.exact import ExactVectors
 from rookery.tools.bubblewrap import Bubblewrap
 from tests.memory.cases import PROGRAM, SYMBOLS, Case
