@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -21,8 +22,8 @@ from rookery.models.embedder import Embedder, embedder
 from rookery.tools.parts import Part, parts, pieces
 from rookery.tools.past import WEIGHTS, Past, tally
 
-NAME, DESCRIPTION, PARAMETERS = 2.0, 1.0, 0.5
-"""What a word counts in each field of a tool's text."""
+NAME, FIRST, DESCRIPTION, PARAMETERS = 2.0, 0.5, 1.0, 0.5
+"""What a word counts in each field of a tool's text; the first sentence of the description counts beside the whole."""
 MEANING = 1.0
 """What the cosine, divided by the highest, weighs against the BM25 score, divided by the highest."""
 NAMED = 0.15
@@ -37,6 +38,7 @@ _PIECE_POOL = 8
 _TRIED = 64
 """So many of the stored questions of tools that are added together are used to find what votes are worth."""
 
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
 Matrix = NDArray[np.float64]
 
 
@@ -95,6 +97,7 @@ class ToolIndex:
         self._texts: dict[str, ToolText] = {}
         self._waiting: dict[str, ToolText] = {}
         self._gone: set[str] = set()
+        self._noted: set[tuple[str, str]] = set()  # requests and tools: a tool that is added again brings its questions again
         self._name_terms: dict[str, frozenset[str]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()
@@ -157,6 +160,7 @@ class ToolIndex:
         for name in known:
             part = board.part_of(name)
             self._past.add(board.parts[part].text, board.vectors[part], name)
+            self._noted.add((request, name))
 
     async def _settle(self) -> None:
         """Index what was added and drop what was removed. When the embedder fails, it is all done at the next search."""
@@ -183,19 +187,23 @@ class ToolIndex:
             self._past.forget(name)
             self._name_terms.pop(name, None)
             self._hybrid.remove(name)
+        if gone:
+            self._noted = {pair for pair in self._noted if pair[1] not in gone}
         if len(self._hybrid.slots) > 2 * len(self._hybrid) + 1000:
             self._hybrid.compact()
 
     async def _recall(self, served: Sequence[tuple[str, str]]) -> None:
-        """Take in stored questions: some one by one, to see what they are worth, the others at once."""
-        step = max(1, len(served) // _TRIED)
-        for question, name in served[::step]:
-            await self._note(question, [name])
-        rest = [pair for at, pair in enumerate(served) if at % step]
+        """Take in stored questions: most at once, and some then one by one, to see what the others are worth for them."""
+        new = [pair for pair in dict.fromkeys(served) if pair not in self._noted and pair[0].strip()]
+        step = max(1, -(-len(new) // _TRIED))
+        rest = [pair for at, pair in enumerate(new) if at % step]
         if rest and self._past is not None:
             vectors = await self._embedder.embed([question for question, _ in rest], purpose="query")
             for (question, name), vector in zip(rest, vectors, strict=True):
                 self._past.add(question, vector, name)
+            self._noted.update(rest)
+        for question, name in new[::step]:
+            await self._note(question, [name])
 
     async def _board(self, request: str, *, k: int, also: Sequence[str] = ()) -> Board:
         """All views of all candidates for a request and its parts; ``also`` are candidates whatever the views say."""
@@ -300,13 +308,19 @@ def _spoken(name: str) -> str:
     return " ".join(words(name))
 
 
+def _first(description: str) -> str:
+    """The first sentence, which says what a tool does; the others say how."""
+    return _SENTENCE_END.split(description.strip(), maxsplit=1)[0]
+
+
 def _readings(tool: ToolText) -> tuple[str, str]:
-    """A tool in two texts: what it does, and that with its parameters; its vector is their mean."""
-    short = f"{' '.join(_spoken(name) for name in (tool.name, *tool.aliases))}. {tool.description}"
-    return short, f"{short} {' '.join(f'{_spoken(name)} {text}' for name, text in tool.parameters.items())}"
+    """A tool in two texts: what it does, and all that is known of it; its vector is their mean."""
+    spoken = " ".join(_spoken(name) for name in (tool.name, *tool.aliases))
+    parameters = " ".join(f"{_spoken(name)} {text}" for name, text in tool.parameters.items())
+    return f"{spoken}. {_first(tool.description)}", f"{spoken}. {tool.description} {parameters}"
 
 
 def _bag(tool: ToolText) -> dict[str, float]:
     parameters = " ".join(f"{name} {text}" for name, text in tool.parameters.items())
-    return merge([bag(tool.name, NAME), *(bag(alias, NAME) for alias in tool.aliases), bag(tool.description, DESCRIPTION),
-                  bag(parameters, PARAMETERS)])
+    return merge([bag(tool.name, NAME), *(bag(alias, NAME) for alias in tool.aliases), bag(_first(tool.description), FIRST),
+                  bag(tool.description, DESCRIPTION), bag(parameters, PARAMETERS)])

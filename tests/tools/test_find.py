@@ -142,6 +142,17 @@ async def test_stored_questions_count_as_uses() -> None:
     assert sum(right) >= 18
 
 
+async def test_adding_a_tool_again_teaches_nothing_new() -> None:
+    index = filled()
+    draw = random.Random(3)
+    noise = [(f"{draw.choice(['alpha', 'beta', 'gamma'])} {number}", draw.choice(TOOLS)) for number in range(40)]
+    for _ in range(3):
+        for tool in TOOLS:
+            index.add(ToolText(tool.name, tool.description, tool.parameters, questions=[text for text, one in noise if one is tool]))
+        await index.search("weather")
+    assert all(finding.views["use"] == 0 for finding in await index.search("send a mail and then tell me the weather"))
+
+
 async def test_uses_of_tools_that_are_gone_are_forgotten() -> None:
     tools, requests = opaque(100)
     index = filled(tools)
