@@ -84,14 +84,14 @@ class ConfidenceTree:
         notes = tree.notes(_Notes)
         works: list[Work] = []
         while len(works) < slots and not notes.over:
-            if self._bound(notes) <= notes.best:
+            if not notes.open and not notes.out + len(works):
+                notes.over = "exhausted"
+            elif self._bound(notes) <= notes.best:
                 notes.over = "bound"
             elif notes.open:
                 _, _, node, sample = heappop(notes.open)
                 works.append(tree.work("propose", node, sample=sample, temperature=self.temperature if sample else None))
             else:
-                if not notes.out + len(works):
-                    notes.over = "exhausted"
                 break
         notes.out += len(works)
         return works
