@@ -23,6 +23,7 @@ from typing import Any
 
 from benchmarks.report import ROOT, Target, finish, options, say, table
 from examples.crosswords import best, deepest, read, replay, scores
+from examples.game24 import check
 from rookery import ResultCache, graph, start, tool
 from rookery.planners import LossLedger, SearchResult, beam, best_first, exact, ledger, pass_at_k, search
 
@@ -129,12 +130,7 @@ def truly_solvable(draft: Draft) -> bool:
 def is_right(draft: Draft) -> bool:
     """Whether the last line is an expression that uses each number of the hand once and is exactly 24 (the published check)."""
     text = draft.lines[-1].lower().replace("answer: ", "").partition("=")[0] if draft.lines else ""
-    if sorted(re.findall(r"\d+", text)) != sorted(draft.hand.split()) or not re.fullmatch(r"[\d\s()+*/-]+", text) or "**" in text:
-        return False
-    try:
-        return bool(eval(re.sub(r"(\d+)", r"Fraction(\1)", text), {"__builtins__": {}, "Fraction": Fraction}) == 24)  # digits and signs only
-    except (SyntaxError, ZeroDivisionError, TypeError):
-        return False
+    return bool(check(hand=draft.hand, text=text))
 
 
 # ------------------------------------------------------------------ the trace
@@ -378,8 +374,8 @@ def targets(data: dict[str, Any], *, quick: bool = False) -> list[Target]:
     found += [
         Target("best-first: derivations of the trace's 77", first.get("solved"), 75, at_least=True),
         Target("best-first: judgements a hand", first.get("judgements"), 34), Target("best-first: proposals a hand", first.get("proposals"), 6),
-        same("judgements that a cache within a hand saves", _rounded(whole.get("cached_within")), 16.4, " %"),
-        same("judgements that a cache across hands saves", _rounded(whole.get("cached_across")), 65.0, " %"),
+        same("judgements that a cache within a hand saves (70.3 of 84.1 are asked)", _rounded(whole.get("cached_within")), 16.4, " %"),
+        same("judgements that a cache across hands saves (2,946 of 8,412 are asked)", _rounded(whole.get("cached_across")), 65.0, " %"),
     ]
     for name, expected in PASS_AT.items():
         figures = data.get("pass_at_k", {}).get(name, [None] * len(KS))

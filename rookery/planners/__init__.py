@@ -7,6 +7,7 @@ from rookery.planners.compare import Comparison, compare
 from rookery.planners.confidence import confidence_tree
 from rookery.planners.dfs import dfs
 from rookery.planners.draw import draw, mermaid
+from rookery.planners.interval import paired_difference, wilson
 from rookery.planners.ledger import LossLedger, ledger
 from rookery.planners.mcts import mcts
 from rookery.planners.measure import diversity, effective_ideas, filtered_pass_at_k, idea_diversity, pass_at_k
@@ -53,6 +54,7 @@ __all__ = [
     "ledger",
     "mcts",
     "mermaid",
+    "paired_difference",
     "pass_at_k",
     "plan_execute",
     "plan_search",
@@ -62,4 +64,5 @@ __all__ = [
     "self_consistency",
     "value",
     "vote",
+    "wilson",
 ]

@@ -52,7 +52,7 @@ class Row:
     claimed: int = 0
     """Answers that passed the search's goal and not the hidden check."""
     unused: list[str] = field(default_factory=list)
-    """Steps that were given and that this planner has no use for."""
+    """Steps that were given and that none of its searches carried out: the planner has no use for them, or came to none."""
 
     @property
     def share(self) -> float:
@@ -205,7 +205,8 @@ def _row(made: Search, results: Sequence[SearchResult[Any] | str], solved: list[
     n = max(1, len(results))
     stops = Counter(result if isinstance(result, str) else result.stop_reason for result in results)
     claimed = sum(isinstance(result, SearchResult) and result.is_solved and not right for result, right in zip(results, solved, strict=True))
-    unused = sorted(name for name, step in given.items() if step is not None and name not in made.steps)
+    done = {"goal"} & set(made.steps) | {name for result in ran for name in result.works}
+    unused = sorted(name for name, step in given.items() if step is not None and name not in done)
     return Row(
         made.planner.facts.name, solved, spent.tokens / n, spent.calls / n, sum(sum(result.works.values()) for result in ran) / n,
         spent.cost_usd / n if spent.cost_usd is not None else None, dict(stops.most_common()), claimed, unused,

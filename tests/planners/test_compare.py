@@ -43,6 +43,7 @@ def test_rows_say_what_was_solved_spent_and_why_it_stopped() -> None:
     row = compared([beam(width=2), best_first()]).row("beam")
     assert row.solved == [True] * 3 and row.share == 1.0 and row.stops == {"verified": 3} and row.works > 10 and row.unused == []
     assert compared([self_consistency(4)]).row("self_consistency").unused == ["evaluate"]
+    assert compared([beam(width=2)]).row("best_of_n").unused == ["evaluate"], "a goal decides, so nothing was judged"
     with pytest.raises(KeyError):
         compared([beam(width=2)]).row("mcts")
 
