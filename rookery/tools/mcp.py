@@ -19,6 +19,7 @@ from rookery.core.graph import Param
 from rookery.core.label import UNTRUSTED
 from rookery.errors import ParseFailed, ToolChanged, ToolError, ToolFailed, ToolReplyWrong, ToolTimeout, ToolUnfit, ToolUnreachable
 from rookery.tools.approval import Allow, allow_none, gated
+from rookery.tools.elicit import answers
 from rookery.tools.intake import plain_text, qualified, quoted
 from rookery.tools.pipe import Pipe
 from rookery.tools.schema import Parameters, conform, identifier, parameters, type_of
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from mcp.types import Tool as Described
 
 MAX_TOOLS = 1_000
+MAX_ROUNDS = 10
+"""So often a server may ask a person before it answers a call."""
 _SHOWN = 2_000
 _KEY = "idempotency-key"
 
@@ -114,7 +117,8 @@ class McpServer:
         from mcp import Client
 
         client = Client(
-            self._pipe or await self._http(), read_timeout_seconds=self.timeout_s, message_handler=self._heard, cache=None, client_info=_who_we_are()
+            self._pipe or await self._http(), read_timeout_seconds=self.timeout_s, message_handler=self._heard, cache=None,
+            client_info=_who_we_are(), elicitation_callback=_declined,
         )
         return await self._stack.enter_async_context(client)
 
@@ -197,29 +201,30 @@ class McpServer:
         key = arguments.pop(listed.key, "")
         if self._fault is not None:
             raise self._fault
-        try:
-            async with asyncio.timeout(self.timeout_s):
-                await self._still_the_same(listed)
-                result = await self._result(listed, listed.parameters.sent(arguments), key)
-        except ToolError:
-            raise
-        except Exception as error:  # as in __aenter__
-            raise await self._mapped(error, f"calling {listed.name}") from error
-        return self._value(listed, result)
+        meta: Any = {_KEY: key} if key else None
+        more: dict[str, Any] = {"name": listed.name, "arguments": listed.parameters.sent(arguments), "_meta": meta}
+        for _ in range(MAX_ROUNDS):
+            result = await self._sent(listed, more)
+            if result.result_type != "input_required":
+                return self._value(listed, result)
+            more["input_responses"] = await answers(result, server=self.name, tool=listed.name) or None
+            more["request_state"] = result.request_state
+        raise ToolFailed(f"{listed.name} of {self.name} asks without end", tool=listed.name)
 
-    async def _result(self, listed: _Listed, arguments: dict[str, Any], key: str) -> CallToolResult:
+    async def _sent(self, listed: _Listed, params: dict[str, Any]) -> Any:
         """Sent without the package's own check of the answer: that one runs the server's patterns on the server's text."""
         from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult, InputRequiredResult
         from pydantic import TypeAdapter
 
-        meta: Any = {_KEY: key} if key else None
-        params = CallToolRequestParams(name=listed.name, arguments=arguments, _meta=meta)
         answer: TypeAdapter[Any] = TypeAdapter(CallToolResult | InputRequiredResult)
-        result = await self._client.session.send_request(CallToolRequest(params=params), answer)
-        if isinstance(result, InputRequiredResult):
-            raise ToolFailed(f"{listed.name} of {self.name} wants to ask a person, which is not supported", tool=listed.name)
-        assert isinstance(result, CallToolResult)
-        return result
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                await self._still_the_same(listed)
+                return await self._client.session.send_request(CallToolRequest(params=CallToolRequestParams(**params)), answer)
+        except ToolError:
+            raise
+        except Exception as error:  # as in __aenter__
+            raise await self._mapped(error, f"calling {listed.name}") from error
 
     async def _still_the_same(self, listed: _Listed) -> None:
         if self._is_stale or time.monotonic() - self._read_at > self.recheck_s:
@@ -303,6 +308,13 @@ def _text(block: Any) -> str:
     if block.type == "resource_link":
         return f"[{block.name}: {block.uri}]"
     return f"[{block.mime_type}, {len(block.data) * 3 // 4} bytes]"
+
+
+async def _declined(context: Any, params: Any) -> Any:
+    """Before revision 2026-07-28 a server's question comes from nowhere: it does not say which call it is for."""
+    from mcp.types import ElicitResult
+
+    return ElicitResult(action="decline")
 
 
 def _who_we_are() -> Any:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterable
+import secrets
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,22 +14,26 @@ from typing import TYPE_CHECKING, Any
 from rookery.core.function import Tool
 from rookery.core.value import digest
 from rookery.engine.begin import open_log
-from rookery.engine.door import as_graph, resume, start
+from rookery.engine.door import as_graph, new_id, resume, start
+from rookery.engine.log import MemoryLog
 from rookery.errors import NotSerialisable, RookeryError, ToolRefused, ToolUnbound, ToolUnfit
+from rookery.tools.address import guarded, is_loopback, listen
 from rookery.tools.approval import Allow, allow_none, gated, has_open_effects
+from rookery.tools.elicit import REVISION, form, given
 from rookery.tools.library import ToolLibrary
 from rookery.tools.offer import argument_schema, read_arguments
 from rookery.tools.schema import inlined
 
 if TYPE_CHECKING:
     from mcp.server import Server
-    from mcp.types import CallToolResult
+    from mcp.types import CallToolResult, InputRequiredResult
 
     from rookery.core.graph import Graph
     from rookery.engine.run import Run
 
 MAX_NAME = 64
 PATH = "/mcp"
+MAX_WAITING = 1_000
 KEY = "idempotency-key"
 """In a call's ``_meta``; our own client sends it."""
 
@@ -51,13 +54,22 @@ class _Served:
     """It holds effects that no gate stands before: those that a graph's author wrote there."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A run, and the log that it is in."""
+
+    run: str
+    log: Any
+
+
 class ToolServer:
     """An MCP server of what it is given: Tools, prompts, graphs, typed functions, and ToolLibraries, whose tools are listed anew each time.
 
     Each call is a run: ``options`` are those of ``start`` (``model``, ``limit``, ``log``, …). Tools with effects, and graphs that call some, run
-    only where ``allow`` lets the call pass; a run that needs a person's answer is told to the client as failed, and with a ``log`` on disk it can be
-    answered and resumed. At most ``max_calls`` run at a time, each for ``timeout_s`` at most (None: without end), and what is larger than
-    ``max_reply_bytes`` of JSON is refused. Raises ToolUnfit with all that can't be served.
+    only where ``allow`` lets the call pass or the client's person says yes. A run that needs a person's answer asks the client's, where
+    the client can; else it is told as failed, and with a ``log`` on disk it can be answered and resumed. At most ``max_calls`` run at a
+    time, each for ``timeout_s`` at most (None: without end), and what is larger than ``max_reply_bytes`` of JSON is refused. Raises
+    ToolUnfit with all that can't be served.
     """
 
     def __init__(
@@ -72,6 +84,8 @@ class ToolServer:
         self._libraries = [subject for subject in subjects if isinstance(subject, ToolLibrary)]
         self._fixed = _all_served([subject for subject in subjects if not isinstance(subject, ToolLibrary)], allow)
         self._places = asyncio.Semaphore(max_calls)
+        self._waiting: dict[str, _Place] = {}
+        """Runs that wait for an answer of a client's person, by tool and state."""
 
     @property
     def tools(self) -> list[str]:
@@ -106,11 +120,11 @@ class ToolServer:
         """
         import uvicorn
 
-        if not token and not _is_loopback(host):
+        if not token and not is_loopback(host):
             raise ToolRefused(f"{host} can be reached from other machines: it is not served without a token", tool=self.name, hint="give a token")
         app: Any = self._server().streamable_http_app(streamable_http_path=PATH, stateless_http=True, host=host)
-        config = uvicorn.Config(_guarded(app, token) if token else app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)
-        listening = _listen(host, port, self.name)
+        config = uvicorn.Config(guarded(app, token) if token else app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+        listening = listen(host, port, self.name)
         server = uvicorn.Server(config)
         try:
             ready(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}{PATH}")
@@ -132,19 +146,28 @@ class ToolServer:
         async def list_tools(_: Any, __: Any) -> ListToolsResult:
             return ListToolsResult(tools=[_described(served) for served in self._served().values()])
 
-        async def call_tool(_: Any, params: CallToolRequestParams) -> CallToolResult:
+        async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
             meta: Any = params.meta or {}
-            return await self.call(params.name, params.arguments or {}, key=str(meta.get(KEY, "")))
+            able = ctx.session.client_capabilities
+            can_ask = ctx.protocol_version >= REVISION and able is not None and able.elicitation is not None
+            return await self.call(
+                params.name, params.arguments or {}, key=str(meta.get(KEY, "")), can_ask=can_ask, state=params.request_state or "",
+                responses=params.input_responses or {},
+            )
 
         return Server(self.name, version=_version(), on_list_tools=list_tools, on_call_tool=call_tool)
 
     # ---------------------------------------------------------------- a call
 
-    async def call(self, name: str, arguments: dict[str, Any], *, key: str = "") -> CallToolResult:
+    async def call(
+        self, name: str, arguments: dict[str, Any], *, key: str = "", can_ask: bool = False, state: str = "",
+        responses: Mapping[str, Any] | None = None,
+    ) -> CallToolResult | InputRequiredResult:
         """Carry out one call as the package wants it told: what fails is a result that says so, and why.
 
         With a ``log`` of the server, a call with the idempotency ``key`` and the arguments of an earlier one goes on with that one's run:
-        what is finished is not done again.
+        what is finished is not done again. Where the client can ask its person (``can_ask``), so are the run's questions; it then calls
+        again with the ``state`` and the ``responses``, and the run is taken up where it waited.
         """
         from mcp import MCPError
         from mcp.types import INVALID_PARAMS
@@ -156,31 +179,51 @@ class ToolServer:
             values = read_arguments(served.graph, arguments)
             if served.is_open and not self.allow(served.graph, values):
                 return _failure(f"{name} has effects, and this server does not allow them")
-            async with self._places, asyncio.timeout(self.timeout_s), self._run(served, values, key) as r:
-                if await r.until_waiting():
-                    return _failure(_waits(r))
-                return self._answer(served, await r)
+            place = self._waiting.pop(f"{name} {state}", None) if state else self._place(served, values, key)
+            if place is None:
+                return _failure(f"{name}: nothing waits for this answer any more")
+            async with self._places, asyncio.timeout(self.timeout_s), self._run(served, values, place) as r:
+                if not await _answered(r, responses or {}):
+                    return _failure(f"{name}: the person did not answer")
+                if not await r.until_waiting():
+                    return self._answer(served, await r)
+                asking = _forms(r) if can_ask else None
+                return self._asking(name, place, asking) if asking else _failure(_waits(r))
         except TimeoutError:
             return _failure(f"{name} took longer than {self.timeout_s} s")
         except RookeryError as error:
             return _failure(f"{name}: {error}")
 
-    def _run(self, served: _Served, values: dict[str, Any], key: str) -> Run:
-        log = self.options.get("log")
-        if not key or log is None:
-            return start(served.graph, inputs=values, **self.options)
+    def _place(self, served: _Served, values: dict[str, Any], key: str) -> _Place:
+        """Where the run of a call is kept: a new one, or that of an earlier call with its key."""
         from rookery.core.types import show
 
-        id = f"{served.name}-{digest(f'{served.name} {key} {show(values)}'.encode())[:16]}"
-        opened = open_log(log)
+        log = self.options.get("log")
+        if key and log is not None:
+            return _Place(f"{served.name}-{digest(f'{served.name} {key} {show(values)}'.encode())[:16]}", log)
+        return _Place(new_id(served.graph.name), log if log is not None else MemoryLog())
+
+    def _run(self, served: _Served, values: dict[str, Any], place: _Place) -> Run:
+        options = {name: value for name, value in self.options.items() if name != "log"}
+        opened = open_log(place.log)
         try:
-            known = any(info.run == id for info in opened.runs())
+            known = any(info.run == place.run for info in opened.runs())
         finally:
-            if opened is not log:
+            if opened is not place.log:
                 opened.close()  # type: ignore[attr-defined]
         if known:
-            return resume(id, served.graph, **{name: value for name, value in self.options.items() if name != "seed"})
-        return start(served.graph, inputs=values, id=id, **self.options)
+            return resume(place.run, served.graph, log=place.log, **{name: value for name, value in options.items() if name != "seed"})
+        return start(served.graph, inputs=values, id=place.run, log=place.log, **options)
+
+    def _asking(self, name: str, place: _Place, forms: dict[str, Any]) -> InputRequiredResult:
+        """The client's person is asked; the run stays in its log meanwhile."""
+        from mcp.types import InputRequiredResult
+
+        state = secrets.token_urlsafe(24)  # whoever has it may answer
+        self._waiting[f"{name} {state}"] = place
+        while len(self._waiting) > MAX_WAITING:
+            self._waiting.pop(next(iter(self._waiting)))
+        return InputRequiredResult(input_requests=forms, request_state=state)
 
     def _answer(self, served: _Served, value: Any) -> CallToolResult:
         from mcp.types import CallToolResult, TextContent
@@ -253,6 +296,28 @@ def _wire_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:MAX_NAME]
 
 
+async def _answered(run: Run, responses: Mapping[str, Any]) -> bool:
+    """Hand a person's answers to the run; false when one was refused. Raises ParseFailed, RunError."""
+    if responses:
+        await run.until_waiting()  # code that asks has to get there again
+    for call, response in responses.items():
+        is_given, value = given(response)
+        if not is_given:
+            return False
+        run.answer(call, value, by="client")
+    return True
+
+
+def _forms(run: Run) -> dict[str, Any] | None:
+    """All questions that the run waits for, as forms; None when there is one that no form can ask."""
+    from rookery.core.value import plain
+
+    found: dict[str, Any] = {}
+    for call, asked in run.view.questions.items():
+        found[call] = form(asked.question, asked.schema, plain(asked.show, run.stored) if asked.show else None)
+    return found if found and None not in found.values() else None
+
+
 def _waits(run: Run) -> str:
     asked = "; ".join(f"{call}: {question.question}" for call, question in run.view.questions.items())
     return f"run {run.id} waits for a person and was left: {asked or 'a pause'}"
@@ -271,40 +336,3 @@ def _version() -> str:
         return version("rookery")
     except PackageNotFoundError:
         return ""
-
-
-# ------------------------------------------------------------------ the address
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _listen(host: str, port: int, name: str) -> Any:
-    import socket
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        raise ToolUnfit(f"{name} cannot listen on {host}:{port}: {error}", tool=name, hint="another port?") from error
-
-
-def _guarded(app: Any, token: str) -> Any:
-    """The application behind a bearer token (RFC 6750)."""
-    wanted = f"Bearer {token}".encode()
-
-    async def guard(scope: Any, receive: Any, send: Any) -> None:
-        given = [value for key, value in scope.get("headers", ()) if key == b"authorization"]
-        if scope["type"] == "http" and not any(hmac.compare_digest(value, wanted) for value in given):
-            headers = [(b"www-authenticate", b"Bearer"), (b"content-length", b"0")]
-            await send({"type": "http.response.start", "status": 401, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        await app(scope, receive, send)
-
-    return guard
-

@@ -76,9 +76,9 @@ async def test_what_is_served_is_taken_in_again(transport: str) -> None:
         assert await called(client, "article", topic="rooks") == ["On rooks", "ON ROOKS"]
         assert "Twice a number." in offer(named(client, "double")).description
         assert named(client, "publish").effect and not named(client, "double").effect and named(client, "asks").effect
-        with pytest.raises(ToolFailed, match="waits for a person"):
+        with pytest.raises(ToolFailed, match="nobody can be asked here"):
             await named(client, "publish").function(text="a")
-        with pytest.raises(ToolFailed, match="waits for a person"):
+        with pytest.raises(ToolFailed, match="nobody can be asked here"):
             await named(client, "asks").function(topic="rooks")
         with pytest.raises(CallFailed, match="no: hi"):
             await called(client, "fail", text="hi")
@@ -194,6 +194,42 @@ async def test_a_library_of_tools_from_elsewhere() -> None:
                 assert len(r.view.questions) == 1
                 r.answer(next(iter(r.view.questions)), True)
                 assert await r == "published a"
+
+
+async def test_questions_reach_the_person_of_the_client() -> None:
+    """Over both machines: the served run asks, our client's run asks, a person answers, and the answer goes all the way back."""
+    served.DONE.clear()
+    async with http(served.server()) as client:
+        for name, arguments, answer, value in (("asks", {"topic": "rooks"}, False, False), ("publish", {"text": "a"}, True, "published a")):
+            async with start(named(client, name), inputs=arguments) as r:
+                await r.until_waiting()
+                ((call, question),) = r.view.questions.items()
+                assert question.schema == {"type": "boolean"} and question.question.startswith("s asks: “")
+                assert next(iter(arguments.values())) in question.question
+                assert not served.DONE
+                r.answer(call, answer)
+                assert await r == value
+        assert served.DONE == ["a"]
+        async with start(named(client, "publish"), text="b") as r:
+            await r.until_waiting()
+            r.answer(next(iter(r.view.questions)), False)
+            with pytest.raises(CallFailed, match="did not allow"):
+                await r
+        assert served.DONE == ["a"]
+
+
+async def test_an_answer_that_nothing_waits_for() -> None:
+    from mcp.types import ElicitResult
+
+    server = served.server()
+    first: Any = await server.call("publish", {"text": "a"}, can_ask=True)
+    (call,) = first.input_requests
+    yes = {call: ElicitResult(action="accept", content={"answer": True})}
+    assert (await server.call("publish", {"text": "a"}, can_ask=True, state="guessed", responses=yes)).is_error  # type: ignore[union-attr]
+    assert (await server.call("double", {"x": 1}, can_ask=True, state=first.request_state, responses=yes)).is_error  # type: ignore[union-attr]
+    no = {call: ElicitResult(action="decline")}
+    assert (await server.call("publish", {"text": "a"}, can_ask=True, state=first.request_state, responses=no)).is_error  # type: ignore[union-attr]
+    assert (await server.call("publish", {"text": "a"}, can_ask=True, state=first.request_state, responses=yes)).is_error  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "example.org"])
