@@ -28,8 +28,8 @@ LINES_WITHOUT_LIMIT = 8
 AT_A_TIME = 4
 TOO_WIDE = 0.05
 """An interval with more than so much on either side can't rank planners."""
-REFUSALS = frozenset({"CapabilityMissing", "SkillMissing"})
-"""Errors that say that a planner and these steps do not go together; others end the comparison, which can be resumed."""
+REFUSALS = frozenset({"CapabilityMissing"})
+"""Errors that say that a planner and this model do not go together; others end the comparison, which can be resumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Comparison:
         half = max(((high - low) / 2 for low, high in (row.interval for row in self.rows)), default=0.5)
         found = []
         if half > TOO_WIDE:
-            found.append(f"{n} problems are too few to rank planners: intervals reach ± {100 * half:.0f} points")
+            found.append(f"{n} problem{' is' if n == 1 else 's are'} too few to rank planners: intervals reach ± {100 * half:.0f} points")
         within = [_short(row.planner) for row in self.rows if row.planner != self.baseline and not _is_clear(self.difference(row))]
         if within:
             found.append(f"no difference from best-of-n beyond chance: {', '.join(within)}")
