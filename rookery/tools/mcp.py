@@ -19,6 +19,7 @@ from rookery.core.graph import Param
 from rookery.core.label import UNTRUSTED
 from rookery.errors import ParseFailed, ToolChanged, ToolError, ToolFailed, ToolReplyWrong, ToolTimeout, ToolUnfit, ToolUnreachable
 from rookery.tools.approval import Allow, allow_none, gated
+from rookery.tools.bounded import bounded_transport
 from rookery.tools.elicit import answers
 from rookery.tools.intake import plain_text, qualified, quoted
 from rookery.tools.pipe import Pipe
@@ -130,7 +131,7 @@ class McpServer:
         async def note(response: httpx2.Response) -> None:
             self._status = response.status_code
 
-        bounded = _bounded(httpx2.AsyncHTTPTransport(), self.max_reply_bytes, self._flooded)
+        bounded = bounded_transport(httpx2.AsyncHTTPTransport(), self.max_reply_bytes, self._flooded)
         timeout = httpx2.Timeout(self.timeout_s)
         http = httpx2.AsyncClient(transport=bounded, headers=self.headers, timeout=timeout, event_hooks={"response": [note]})
         await self._stack.enter_async_context(http)
@@ -326,35 +327,3 @@ def _who_we_are() -> Any:
         return Implementation(name="rookery", version=version("rookery"))
     except PackageNotFoundError:
         return Implementation(name="rookery", version="0")
-
-
-def _bounded(inner: Any, max_bytes: int, tell: Any) -> Any:
-    """An HTTP transport whose answers end, with an error, after so many bytes."""
-    import httpx2
-
-    class Bounded(httpx2.AsyncByteStream):
-        def __init__(self, stream: Any) -> None:
-            self.stream = stream
-
-        async def __aiter__(self) -> Any:
-            left = max_bytes
-            async for chunk in self.stream:
-                left -= len(chunk)
-                if left < 0:
-                    tell()
-                    raise httpx2.StreamError("the answer is too large")
-                yield chunk
-
-        async def aclose(self) -> None:
-            await self.stream.aclose()
-
-    class Transport(httpx2.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            response: httpx2.Response = await inner.handle_async_request(request)
-            response.stream = Bounded(response.stream)
-            return response
-
-        async def aclose(self) -> None:
-            await inner.aclose()
-
-    return Transport()

@@ -152,3 +152,44 @@ def test_an_error_of_the_tool_comes_through() -> None:
 
     with pytest.raises(RookeryError, match="no"):
         run(gated(broken, allow=allow_all), x=1)
+
+
+FALLS: list[str] = []
+
+
+@tool(effect=True)
+def falls_once(text: str, key: IdempotencyKey = "") -> str:
+    FALLS.append(key)
+    if len(FALLS) == 1:
+        raise RuntimeError("the power went out")
+    return text
+
+
+@graph
+def fallible(texts: list[str]) -> list[str]:
+    return gated(falls_once).each(text=texts)  # type: ignore[return-value]
+
+
+async def test_after_a_crash_the_yes_still_counts_and_the_key_is_the_same(tmp_path: Path) -> None:
+    FALLS.clear()
+    log = tmp_path / "log.db"
+    async with start(fallible, texts=["a"], log=log, id="r", max_in_flight=1) as r:
+        await r.until_waiting()
+        r.answer(next(iter(r.view.questions)), True)
+        with pytest.raises(CallFailed):
+            await r
+    async with resume("r", fallible, log=log, max_in_flight=1) as r:
+        assert not await r.until_waiting()
+        assert await r == ["a"]
+    assert len(FALLS) == 2 and FALLS[0] == FALLS[1] != ""
+
+
+async def test_several_calls_wait_side_by_side_with_one_place_only() -> None:
+    FALLS[:] = ["done"]
+    async with start(fallible, texts=["a", "b", "c"], max_in_flight=1) as r:
+        for _ in range(3):
+            await r.until_waiting()
+            for call in list(r.view.questions):
+                r.answer(call, True)
+        assert await r == ["a", "b", "c"]
+    assert len(set(FALLS)) == 4
