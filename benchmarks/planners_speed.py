@@ -351,7 +351,8 @@ def lines(figures: dict[str, Any]) -> list[str]:
         f"through the engine, {engine['calls']} calls: {engine['search_us']:.1f} µs a call of a search, {engine['bare_us']:.1f} of a bare program",
         *table((f"calls of {1000 * figures['latency_s']:g} ms", *flights), ([row["search"], *(row[name] for name in flights)]
                                                                            for row in figures["in_flight"])),
-        *table(("quality", "problems", "one in flight", "eight"), ([row["what"], row["problems"], row["one"], row["eight"]] for row in figures["quality"])),
+        *table(("quality", "problems", "one in flight", "eight"),
+               ([row["what"], row["problems"], row["one"], row["eight"]] for row in figures["quality"])),
     ]  # fmt: skip
 
 

@@ -148,7 +148,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
     runs = QUICK if quick else RUNS
     say(f"theory: {runs} problems a row …")
     rates, counts = beams(runs)
-    for more in (depth_first(runs), samples(runs), votes(runs), thompson(10 * runs)):
+    for more in (depth_first(runs), samples(runs), votes(runs), thompson(50 * runs)):
         rates += more
     counts += plans()
     say("theory: through the engine …")

@@ -19,7 +19,7 @@ DUDS = 8
 def mcts(
     *, iterations: int = 100, exploration: float = 1.0, depth: int = 10, samples: int = 3, fast: Literal["value", "prior", "none"] = "value",
     rollout: bool = False, backup: Literal["mean", "max"] = "mean", choose: Literal["value", "visits", "vote"] = "value", lessons: int = 3,
-    temperature: float | None = None,
+    abreast: int = 4, temperature: float | None = None,
 ) -> Planner:
     """Go down where the mean reward, and little visited, promise most (UCT, Kocsis and Szepesvári 2006: mean + c · √(ln N / n)); propose
     there; give the best child's reward to all states on the way. Rewards are scaled by the range seen, so that any ``evaluate`` will do; a way
@@ -37,17 +37,18 @@ def mcts(
         all proposals that gave an answer, each with its reward as weight (RAP-Aggregation).
     :param lessons: with a ``reflect`` step, what was learned from the last so many failed ways is given to ``propose`` as ``lessons`` (LATS,
         section 4.2, "Reflection").
+    :param abreast: ways under way at a time at most; each judges its new states side by side. More is quicker and goes less deep.
     :param temperature: of further samples; None: as the prompt has it.
 
     Takes ``evaluate`` and ``reflect`` (from the end of a failed way to text). Raises SearchInvalid for numbers below 1 (``exploration``,
     ``lessons`` and ``temperature``: below 0).
     """
-    at_least(1, iterations=iterations, depth=depth, samples=samples)
+    at_least(1, iterations=iterations, depth=depth, samples=samples, abreast=abreast)
     at_least(0, exploration=exploration, lessons=lessons, temperature=temperature)
     one_of(("value", "prior", "none"), fast=fast)
     one_of(("mean", "max"), backup=backup)
     one_of(("value", "visits", "vote"), choose=choose)
-    return MCTS(iterations, exploration, depth, samples, fast, rollout, backup, choose, lessons, temperature)
+    return MCTS(iterations, exploration, depth, samples, fast, rollout, backup, choose, lessons, abreast, temperature)
 
 
 @dataclass(slots=True)
@@ -111,13 +112,15 @@ class MCTS:
     backup: str
     choose_by: str
     lessons: int
+    abreast: int
     temperature: float | None
 
     @property
     def facts(self) -> Facts:
         options = {name: getattr(self, name) for name in ("iterations", "exploration", "depth", "samples", "fast", "rollout", "backup")}
         return Facts(
-            named("mcts", **options, choose=self.choose_by, temperature=self.temperature), uses=frozenset({"evaluate", "reflect"}),
+            named("mcts", **options, choose=self.choose_by, abreast=self.abreast, temperature=self.temperature),
+            uses=frozenset({"evaluate", "reflect"}),
             source="UCT (Kocsis and Szepesvári 2006); RAP, arXiv 2305.14992, section 3.3; LATS, arXiv 2310.04406, section 4",
         )
 
@@ -129,7 +132,8 @@ class MCTS:
                 way, step, node = notes.to_ask.popleft()
                 works.append(self._work(tree, notes, way, step, node))
                 continue
-            nodes = self._select(tree, notes) if notes.begun < self.iterations else None
+            is_free = notes.begun < self.iterations and notes.begun - notes.ended[ROOT] < self.abreast
+            nodes = self._select(tree, notes) if is_free else None
             if nodes is None:
                 if not notes.ways and not works:
                     notes.over = "iterations" if notes.begun >= self.iterations else "exhausted"

@@ -177,7 +177,7 @@ class Arms:
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
-        """By the number of bits of how many scores an arm has."""
+        """By how many scores an arm has: up to 3, then by the number of bits."""
         self.bounds: list[Shape] = []
         """The largest parameters that an arm of each group has had."""
         self.place: dict[int, tuple[int, int]] = {}
@@ -188,7 +188,7 @@ class Arms:
 
     def put(self, arm: int, n: int, shape: Shape) -> None:
         """An arm is new, or has one more score."""
-        group = n.bit_length()
+        group = n if n < 4 else 2 + n.bit_length()
         while len(self.groups) <= group:
             self.groups.append([])
             self.bounds.append((-inf, -inf, -inf))

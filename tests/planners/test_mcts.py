@@ -142,6 +142,17 @@ def test_the_same_seed_and_concurrency_give_the_same_tree() -> None:
         assert one.tree == other.tree
 
 
+def test_only_so_many_ways_are_under_way_at_a_time() -> None:
+    for abreast in (1, 3):
+        planner, tree = mcts(abreast=abreast, fast="prior"), Tree("", key="x", steps=frozenset({"propose"}))
+        planner.tell(tree, (first := planner.ask(tree, 16, 0)[0]), wide(tree, first))
+        for _ in range(5):
+            works = planner.ask(tree, 16, 0)
+            assert 1 <= len(works) <= abreast
+            for work in works:
+                planner.tell(tree, work, wide(tree, work))
+
+
 def test_ways_that_cannot_be_proposed_from_are_left() -> None:
     @tool(inline=True)
     def fails(state: str) -> list[str]:
@@ -154,6 +165,7 @@ def test_ways_that_cannot_be_proposed_from_are_left() -> None:
 
 
 def test_odd_options_are_refused() -> None:
-    for options in ({"iterations": 0}, {"depth": 0}, {"exploration": -1}, {"fast": "odd"}, {"backup": "odd"}, {"choose": "odd"}, {"lessons": -1}):
+    for options in ({"iterations": 0}, {"depth": 0}, {"exploration": -1}, {"fast": "odd"}, {"backup": "odd"}, {"choose": "odd"}, {"lessons": -1},
+                    {"abreast": 0}):
         with pytest.raises(SearchInvalid):
             mcts(**options)  # type: ignore[arg-type]
