@@ -237,17 +237,18 @@ class ToolIndex:
         """How much of each tool's name each part says, rare words counting more; shape (parts, tools)."""
         assert self._hybrid is not None
         rarity: dict[str, float] = {}
+        everything = asked[0].terms
         found = np.zeros((len(asked), len(names)))
         for column, name in enumerate(names):
             own = self._name_terms[name]
+            if own.isdisjoint(everything):
+                continue
             for term in own:
                 if term not in rarity:
                     rarity[term] = self._hybrid.postings.idf(term)
             whole = sum(rarity[term] for term in own)
             for row, part in enumerate(asked):
-                said = own & part.terms
-                if said:
-                    found[row, column] = sum(rarity[term] for term in said) / whole
+                found[row, column] = sum(rarity[term] for term in own & part.terms) / whole
         return found
 
 
