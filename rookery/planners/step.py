@@ -29,6 +29,7 @@ from rookery.planners.tree import Tree
 Function = Prompt[..., Any] | Tool[..., Any] | Graph
 FILLED = frozenset({"answer", "feedback", "score", "path", "root", "lessons", "sample"})
 """Parameters that the search fills in by name."""
+SCALARS = (str, int, float, bool)
 MOST_CHILDREN = 1_000
 """Of one proposal so many children are taken; more would fill the memory, not the tree."""
 
@@ -163,6 +164,8 @@ class Step:
     def takes(self, state: Any) -> bool:
         """Whether a state is of the type that the first parameter has."""
         wanted = self.params.get(self.first)
+        if type(state) in SCALARS and wanted in SCALARS:  # "12" can be made an int of, and is none
+            return wanted is type(state) or (wanted is float and type(state) is int)
         return type(state) is wanted or (wanted is not None and accepts(state, wanted))
 
     def arguments(self, tree: Tree, nodes: tuple[int, ...], given: Mapping[str, Any]) -> dict[str, Any]:

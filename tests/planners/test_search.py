@@ -465,3 +465,15 @@ def test_works_can_be_counted_and_capped(concurrency: int) -> None:
     assert found.stop_reason == "limit: works" and sum(found.works.values()) == 17
     with pytest.raises(SearchInvalid, match="max_works"):
         search(state=hand(1, 5, 6, 10), planner=beam(width=4), max_works=0, **PARTS)
+
+
+def test_a_text_that_could_be_made_a_state_of_is_an_answer() -> None:
+    asked: list[int] = []
+
+    @tool(inline=True)
+    def double(state: int) -> str:
+        asked.append(state)
+        return str(2 * state)
+
+    found = run(search(state=4, propose=double, evaluate=lambda answer: float(answer), planner=beam(width=2)))
+    assert found.answer == "8" and asked == [4]
