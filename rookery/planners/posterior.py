@@ -220,7 +220,7 @@ class Arms:
             for seen in range(size):
                 log_rest += log(1.0 - chance.random()) / (size - seen)
                 tail = -expm1(log_rest)
-                if best >= 0 and tail <= 0.5 and not prior.beats(self.bounds[group], tail, most):
+                if best >= 0 and not seen % 2 and tail <= 0.5 and not prior.beats(self.bounds[group], tail, most):  # asking costs as much as looking
                     break
                 other = seen + int(chance.random() * (size - seen))
                 arm = members[other]
