@@ -3,7 +3,9 @@
 T1 to T3 on Seal-Tools (in-domain), BFCL (eight files pooled) and LiveMCPBench, against BM25 over the same texts, unsplit: with each word of a
 request as often as it occurs, and with each word once, which is better. The weights of the search were chosen on the development half of each
 corpus' queries; both halves are shown. Two choices, SERVER.TOOL as names in LiveMCPBench and the weight of first sentences, were made on
-development halves as well, but after the other halves had been seen once. T4: uses of Seal-Tools queries recorded, the rest searched. T12: made-up tools in up to a million.
+development halves as well, but after the other halves had been seen once.
+
+T4: uses of Seal-Tools queries recorded, the rest searched. T12: made-up tools, up to a million.
 """
 
 from __future__ import annotations

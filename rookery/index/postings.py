@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.index.index import Hit, Mask, Places, Scores, Slots, best, grown
+from rookery.index.lists import WATCHED, Pool, TermList
 from rookery.index.store import Packed, damage, read, text_array, texts_of, write
 
 Bag = Mapping[str, float]
@@ -26,8 +27,6 @@ _MARGIN = 1e-4
 _CHUNK = 1 << 16
 _PROBE = 16
 """Looking a document up in a list costs about as much as so many postings."""
-_POOL = 4096
-"""So many documents are watched to see which score the best k reach; smaller indexes are scored whole."""
 
 
 class Postings:
@@ -48,7 +47,7 @@ class Postings:
         self._start: NDArray[np.int64] = np.zeros(1, np.int64)  # of each term that was loaded, in the two arrays below
         self._flat_docs: NDArray[np.int32] = np.zeros(0, np.int32)
         self._flat_tf: NDArray[np.float32] = np.zeros(0, np.float32)
-        self._lists: dict[int, _List] = {}  # of terms that are new or have grown since
+        self._lists: dict[int, TermList] = {}  # of terms that are new or have grown since
         self._df = np.zeros(0, np.int32)
         self._top = np.zeros(0, np.float32)  # no weight of the term is above this
         self._lengths = np.zeros(0, np.float32)  # by slot
@@ -217,10 +216,10 @@ class Postings:
         place = slice(int(self._start[term]), int(self._start[term + 1]))
         return self._flat_docs[place], self._flat_tf[place]
 
-    def _list(self, term: int) -> _List:
+    def _list(self, term: int) -> TermList:
         own = self._lists.get(term)
         if own is None:
-            own = self._lists[term] = _List(*self._postings(term))
+            own = self._lists[term] = TermList(*self._postings(term))
         return own
 
     def _append_columns(self, sizes: NDArray[np.int64], terms: NDArray[np.int32], docs: NDArray[np.int32], weights: NDArray[np.float32]) -> None:
@@ -336,10 +335,10 @@ class Postings:
         rest = np.append(np.cumsum([most for _, _, most in asked][::-1])[::-1], 0.0).tolist()
         ahead = np.append(np.cumsum(self._df[[term for term, _, _ in asked]][::-1])[::-1], 0).tolist()
         scores = np.zeros(self._count, np.float32)
-        pool = _Pool(k, keep)
+        pool = Pool(k, keep)
         for at, (term, boost, _) in enumerate(asked):
             docs, weights = self._postings(term)
-            if self._count > _POOL:
+            if self._count > WATCHED:
                 pool.take(docs, scores)
             damped = self._lengths.take(docs)
             damped *= slope
@@ -354,55 +353,3 @@ class Postings:
                 if bar > rest[at + 1] and _PROBE * (len(asked) - at) * np.count_nonzero(scores > bar - rest[at + 1]) < left:
                     return scores, bar, rest[at + 1]
         return scores, pool.bar(scores) * (1 - _MARGIN), 0.0
-
-
-class _Pool:
-    """Some documents, each once: the k-th best of them is never above the k-th best of all."""
-
-    __slots__ = ("_docs", "_k", "_keep", "_size")
-
-    def __init__(self, k: int, keep: Mask | None) -> None:
-        self._k, self._keep = k, keep
-        self._docs: list[NDArray[np.int32]] = []
-        self._size = 0
-
-    def take(self, docs: NDArray[np.int32], scores: NDArray[np.float32]) -> None:
-        """Watch those of a list that have no score yet, as far as there is room."""
-        if self._size < _POOL:
-            fresh = docs[scores.take(docs) == 0.0]
-            fresh = (fresh if self._keep is None else fresh[self._keep.take(fresh)])[: _POOL - self._size]
-            self._docs.append(fresh)
-            self._size += len(fresh)
-
-    def bar(self, scores: NDArray[np.float32]) -> float:
-        """The k-th best score so far, 0 when fewer are watched."""
-        if self._size < self._k:
-            return 0.0
-        among = scores.take(np.concatenate(self._docs))
-        return float(np.partition(among, len(among) - self._k)[len(among) - self._k])
-
-
-class _List:
-    """The postings of one term, with room at the end."""
-
-    __slots__ = ("docs", "size", "weights")
-
-    def __init__(self, docs: NDArray[np.int32], weights: NDArray[np.float32]) -> None:
-        self.docs, self.weights, self.size = docs, weights, len(docs)
-
-    def append(self, doc: int, weight: np.float32) -> None:
-        if self.size == len(self.docs):
-            self._grow(self.size + 1)
-        self.docs[self.size] = doc
-        self.weights[self.size] = weight
-        self.size += 1
-
-    def extend(self, docs: NDArray[np.int32], weights: NDArray[np.float32]) -> None:
-        size = self.size + len(docs)
-        if size > len(self.docs):
-            self._grow(size)
-        self.docs[self.size : size], self.weights[self.size : size] = docs, weights
-        self.size = size
-
-    def _grow(self, size: int) -> None:
-        self.docs, self.weights = grown(self.docs[: self.size], size), grown(self.weights[: self.size], size)
