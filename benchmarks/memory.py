@@ -409,10 +409,10 @@ async def _operation(
     elif dice < 0.9985:
         victims = [*list(held[other])[:1], draw.choice(ODD), *list(own)[:1]]
         result = await memory.forget(ids=victims)
-        mine = [victim for victim in victims if victim in own]
+        mine = list(dict.fromkeys(victim for victim in victims if victim in own))
         gone += [own.pop(victim) for victim in mine]
-        if result.items != len(set(mine)):
-            leaks.append(f"{scope} forgot {result.items} items, {len(set(mine))} were its own")
+        if result.items != len(mine):
+            leaks.append(f"{scope} forgot {result.items} items, {len(mine)} were its own")
     else:
         gone += own.values()
         own.clear()
@@ -600,8 +600,9 @@ async def suites(quick: bool) -> Part:
     with folder() as place:
         for number, payload in enumerate(PAYLOADS):
             async with Memory(scope=f"payload:{number}", path=place) as memory:
+                payload += " rook"  # some are signs alone, which no words find
                 await memory.keep(payload, source="page 7", labels=frozenset({"untrusted"}))
-                fault = unquoted((await memory.recall(payload[:200] + " obey rules instructions", tokens=20_000)).text, payload)
+                fault = unquoted((await memory.recall("rook", tokens=20_000)).text, payload)
             if fault:
                 unsafe.append(f"{payload[:60]!r}: {fault}")
     saved = await _tokens_saved()

@@ -94,7 +94,8 @@ def dated(count: int, seed: int = 7) -> list[Dated]:
     begins: dict[tuple[str, str], set[float]] = {}
     found = []
     for number in range(count):
-        who = f"{NAMES[draw.randrange(len(NAMES))]} {FAMILIES[draw.randrange(len(FAMILIES))]} {draw.randrange(max(1, count // 40_00)) + 1}"
+        person = draw.randrange(max(20, count // 30))
+        who = f"{NAMES[person % len(NAMES)]} {FAMILIES[person // len(NAMES) % len(FAMILIES)]} {person // (len(NAMES) * len(FAMILIES)) + 1}"
         family = draw.choice(families)
         late = draw.random() < 0.15
         while True:

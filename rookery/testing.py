@@ -12,6 +12,8 @@ import numpy as np
 
 from rookery.errors import ContextOverflow, ModelError, ProgramInvalid
 from rookery.index.index import Document, Index
+from rookery.memory.exact import ExactVectors
+from rookery.memory.item import VectorStore
 from rookery.models.embedder import Embedder
 from rookery.models.model import Chunk, Message, Model, Request, Sampling, ToolOffer, complete
 from rookery.models.recorded import RecordedModel
@@ -24,6 +26,7 @@ from rookery.tools.sandbox import Outcome, Program, Sandbox, SandboxLimit
 
 __all__ = [
     "ChainOracle",
+    "ExactVectors",
     "FaultRates",
     "GameOracle",
     "Latency",
@@ -35,6 +38,7 @@ __all__ = [
     "check_model",
     "check_planner",
     "check_sandbox",
+    "check_vector_store",
     "play",
 ]
 
@@ -394,3 +398,44 @@ async def _closes_a_sandbox_twice(box: Sandbox) -> None:
     await _ran(box, "1")
     await box.aclose()
     await box.aclose()
+
+
+# ------------------------------------------------------------------ memory
+
+
+def check_vector_store(factory: Callable[[], VectorStore]) -> None:
+    """Check all that a VectorStore must keep; ``factory`` gives an empty one, or opens the same one again.
+
+    :raises AssertionError: the first part of the contract that is broken.
+    """
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(40, 32)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    ids = [f"id{number}" for number in range(len(rows))]
+    store = factory()
+    try:
+        assert isinstance(store, VectorStore), "it has put, drop, nearest and close"
+        assert store.nearest("a1", rows[0], 3) == [], "a scope without vectors has none"
+        store.drop("a1")
+        store.drop("a1", ["absent"])
+        store.put("a1", ids, rows)
+        store.put("b2", ids[:2], rows[:2][::-1])
+        for number in range(0, 40, 7):
+            truth = [ids[at] for at in np.argsort(-(rows @ rows[number]), kind="stable")[:5]]
+            found = store.nearest("a1", rows[number], 5)
+            assert found[0] == ids[number] and len(set(found) & set(truth)) >= 4, f"the nearest come first: {found}, not {truth}"
+        assert store.nearest("b2", rows[0], 40)[0] == "id1", "scopes do not see each other"
+        assert len(store.nearest("b2", rows[0], 40)) == 2, "there may be fewer than k"
+        assert store.nearest("a1", rows[0], 0) == [], "k=0 gives none"
+        store.put("a1", ["id0"], rows[1:2])
+        assert set(store.nearest("a1", rows[1], 2)) == {"id0", "id1"}, "put replaces"
+        store.drop("a1", ["id1"])
+        assert "id1" not in store.nearest("a1", rows[1], 40), "what was dropped is not found"
+        store.drop("a1")
+        assert store.nearest("a1", rows[3], 3) == [], "a scope can be dropped whole"
+        assert len(store.nearest("b2", rows[0], 3)) == 2, "and the others stay"
+        store.put("a1", ids[:3], rows[:3])
+        assert store.nearest("a1", rows[2], 1) == ["id2"], "and be filled again"
+    finally:
+        store.close()
+        store.close()

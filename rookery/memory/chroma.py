@@ -101,13 +101,26 @@ class ChromaVectors:
         with suppress(sqlite3.Error):
             db = sqlite3.connect(folder / "chroma.sqlite3", timeout=5.0)
             db.execute("PRAGMA secure_delete = ON")
-            db.execute("VACUUM")
             known = {name for (name,) in db.execute("SELECT id FROM segments")}
+            self._blank_queue(db)
+            db.execute("VACUUM")
             db.close()
             for place in folder.iterdir():
                 if place.is_dir() and place.name not in known:
                     shutil.rmtree(place, ignore_errors=True)
         self._dropped = False
+
+    @staticmethod
+    def _blank_queue(db: sqlite3.Connection) -> None:
+        """Chroma's queue keeps vectors until the next sync; those that a later entry deletes become like those that wrote them over."""
+        gone = db.execute("SELECT topic, id, max(seq_id) FROM embeddings_queue WHERE operation = 3 GROUP BY topic, id").fetchall()
+        for topic, id, last in gone:
+            for seq, size in db.execute("SELECT seq_id, length(vector) FROM embeddings_queue WHERE topic = ? AND id = ? AND seq_id < ? AND"
+                                        " vector IS NOT NULL", (topic, id, last)).fetchall():
+                blank = np.zeros(size // 4, np.float32)
+                blank[0] = 1.0
+                db.execute("UPDATE embeddings_queue SET vector = ? WHERE seq_id = ?", (blank.tobytes(), seq))
+        db.commit()
 
     # -------------------------------------------------------------- Chroma itself
 
@@ -147,7 +160,11 @@ class ChromaVectors:
             folder = Path(self._place)
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._own(folder)
-            self._client = chromadb.PersistentClient(folder, settings=settings)
+            try:
+                self._client = chromadb.PersistentClient(folder, settings=settings)
+            except BaseException:
+                _forget_failed(folder)
+                raise
         return self._client
 
     def _own(self, folder: Path) -> None:
@@ -173,6 +190,14 @@ class ChromaVectors:
         except Exception as error:  # noqa: BLE001 - Chroma raises its own, httpx's, SQLite's, pydantic's and plain ones
             self._collections.clear()
             raise VectorsUnavailable(f"Chroma does not answer: {type(error).__name__}: {str(error)[:200]}", hint=_AGAIN) from error
+
+
+def _forget_failed(folder: Path) -> None:
+    """Chroma 1.5 keeps what failed to start under its folder's name, and gives it to the next one who asks."""
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    for name in ("_identifier_to_system", "_identifier_to_refcount"):
+        getattr(SharedSystemClient, name, {}).pop(str(folder), None)
 
 
 @contextmanager

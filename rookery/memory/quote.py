@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Container
 
 from rookery.memory.item import FOREVER, Item, date
 from rookery.memory.scope import mark
@@ -47,12 +48,11 @@ def ids_in(text: str) -> list[str]:
     return [match[1] for part in text.split("\n") if (match := _LINE.match(part))]
 
 
-def without_quotations(text: str) -> str:
-    """A text without its lines that are quotations from a memory, and without their head."""
-    if "[memory " not in text:
-        return text
-    kept = [part for part in text.split("\n") if not _LINE.match(part) and part.strip() != HEAD]
-    return "\n".join(kept).strip()
+def without_quotations(text: str, known: Container[str]) -> str:
+    """A text without its lines that quote items of these ids, and without their head; what only looks like a quotation stays."""
+    lines = text.split("\n")
+    kept = [part for part in lines if not ((match := _LINE.match(part)) and match[1] in known)]
+    return text if len(kept) == len(lines) else "\n".join(part for part in kept if part.strip() != HEAD).strip()
 
 
 def _dates(item: Item, now: float) -> str:

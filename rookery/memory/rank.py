@@ -78,7 +78,8 @@ def ranked(shelf: Shelf, question: Question, k: int, weights: Weights = WEIGHTS)
     places = _candidates(shelf, question, asked, keep, max(POOL, 2 * k))
     if not len(places):
         return places, np.zeros(0)
-    score = _by_words(shelf, asked, places, weights) + _by_vectors(shelf, question.vector, places, weights)
+    view = _View.of(shelf, places)
+    score = _by_words(shelf, asked, view, weights) + _by_vectors(shelf, question.vector, view, weights)
     speakers = shelf.named(question.text)
     if len(speakers) == 1:
         score *= np.where(shelf.column("speaker")[places] == speakers[0], weights.speaker, 1.0)
@@ -130,28 +131,53 @@ def around(shelf: Shelf, slots: Places, reach: int) -> NDArray[np.int64]:
     return found
 
 
-def _by_words(shelf: Shelf, asked: Mapping[str, float], places: Places, weights: Weights) -> Scores:
-    wide = around(shelf, places, 3)
-    known = np.unique(wide[wide >= 0])
-    idf, counts, lengths = shelf.words.table(asked, known)
-    total = np.zeros(len(places))
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Candidates with their neighbours."""
+
+    places: Places
+    known: Places
+    """The slots of candidates and neighbours, rising."""
+    at: NDArray[np.int64]
+    """For each step from -3 to 3 where in ``known`` each candidate's neighbour is, ``len(known)`` for none; shape (7, candidates)."""
+
+    @staticmethod
+    def of(shelf: Shelf, places: Places) -> _View:
+        wide = around(shelf, places, 3).T
+        mark = np.zeros(len(shelf) + 1, np.bool_)
+        mark[wide] = True  # -1 marks the last one, which is no slot
+        mark[-1] = False
+        known = np.flatnonzero(mark)
+        where = np.full(len(mark), len(known), np.int64)
+        where[known] = np.arange(len(known))
+        return _View(places, known, np.ascontiguousarray(where[wide]))
+
+
+def _by_words(shelf: Shelf, asked: Mapping[str, float], view: _View, weights: Weights) -> Scores:
+    idf, counts, lengths = shelf.words.table(asked, view.known)
+    total = np.zeros(len(view.places))
     if not len(idf):
         return total
-    at = np.where(wide >= 0, np.searchsorted(known, wide), len(known))
     counts = np.append(counts, np.zeros((len(idf), 1)), axis=1)
-    lengths = np.append(lengths, 0.0)
+    sizes = np.append(lengths, 0.0)
     mean = shelf.words.mean_length
+    tally, size, members = (np.zeros((len(idf), len(total))), np.zeros(len(total)), np.zeros(len(total)))
+    done = -1
     for weight, reach in zip(weights.words[:3], (0, 1, 3), strict=True):
-        window = at[:, 3 - reach : 4 + reach]
-        members = (window < len(known)).sum(axis=1)
-        total += weight * scaled(_bm25(idf, counts[:, window].sum(axis=2), lengths[window].sum(axis=1), mean * np.maximum(members, 1)))
-    group = shelf.column("session")[known]
-    groups, inside = np.unique(group, return_inverse=True)
+        for column in [at for at in range(3 - reach, 4 + reach) if abs(at - 3) > done]:
+            here = view.at[column]
+            tally += counts[:, here]
+            size += sizes[here]
+            members += here < len(view.known)
+        done = reach
+        total += weight * scaled(_bm25(idf, tally, size, mean * np.maximum(members, 1)))
+    groups, inside = np.unique(shelf.column("session")[view.known], return_inverse=True)
     summed = np.stack([np.bincount(inside, row, len(groups)) for row in counts[:, :-1]]).astype(np.float64)
-    size = np.bincount(inside, lengths[:-1], len(groups)).astype(np.float64)
-    whole = _bm25(idf, summed, size, np.full(len(groups), max(float(size[groups > 0].mean()) if (groups > 0).any() else 1.0, 1e-9)))
+    whole_size = np.bincount(inside, lengths, len(groups)).astype(np.float64)
+    usual = max(float(whole_size[groups > 0].mean()) if (groups > 0).any() else 1.0, 1e-9)
+    whole = _bm25(idf, summed, whole_size, np.full(len(groups), usual))
     whole[groups == 0] = 0.0
-    return total + weights.words[3] * scaled(whole)[np.searchsorted(groups, shelf.column("session")[places])]
+    return np.asarray(total + weights.words[3] * scaled(whole)[inside[view.at[3]]])
 
 
 def _bm25(idf: Scores, counts: Scores, lengths: Scores, mean: Scores) -> Scores:
@@ -159,19 +185,15 @@ def _bm25(idf: Scores, counts: Scores, lengths: Scores, mean: Scores) -> Scores:
     return np.asarray((idf[:, None] * counts * (K1 + 1) / (counts + damped)).sum(axis=0))
 
 
-def _by_vectors(shelf: Shelf, vector: Vector | None, places: Places, weights: Weights) -> Scores:
+def _by_vectors(shelf: Shelf, vector: Vector | None, view: _View, weights: Weights) -> Scores:
     if vector is None or not shelf.rows.shape[1] or not np.any(vector):
-        return np.zeros(len(places))
-    wide = around(shelf, places, 1)
-    known = np.unique(wide[wide >= 0])
-    cosines = np.append(shelf.rows[known].astype(np.float32) @ vector, 0.0).astype(np.float64)
-    cosines[:-1][~shelf.column("embedded")[known]] = 0.0
-    at = np.where(wide >= 0, np.searchsorted(known, wide), len(known))
-    members = (at < len(known)).sum(axis=1)
-    total = weights.vectors[0] * _lifted(cosines[at[:, 1]]) + weights.vectors[1] * _lifted(cosines[at].sum(axis=1) / members)
-    group = shelf.column("session")[places]
-    groups, inside = np.unique(group, return_inverse=True)
-    mean = np.bincount(inside, cosines[at[:, 1]], len(groups)) / np.bincount(inside, minlength=len(groups))
+        return np.zeros(len(view.places))
+    cosines = np.append(shelf.cosines(vector, view.known), 0.0)
+    own = cosines[view.at[3]]
+    members = 1.0 + (view.at[2] < len(view.known)) + (view.at[4] < len(view.known))
+    total = weights.vectors[0] * _lifted(own) + weights.vectors[1] * _lifted((own + cosines[view.at[2]] + cosines[view.at[4]]) / members)
+    groups, inside = np.unique(shelf.column("session")[view.places], return_inverse=True)
+    mean = np.bincount(inside, own, len(groups)) / np.bincount(inside, minlength=len(groups))
     mean[groups == 0] = 0.0
     return np.asarray(total + weights.vectors[2] * _lifted(mean)[inside])
 

@@ -18,6 +18,8 @@ from rookery.memory.item import KINDS
 from rookery.memory.store import Store
 
 KIND = "memory"
+_SINGLE_PRECISION = 8_192
+"""Up to so many rows are also held in single precision, since changing them takes longer than comparing."""
 _ROWS = "uid, id, text, kind, subject, valid_from, valid_to, speaker, session"
 _COLUMNS: dict[str, Any] = {
     "number": np.int64, "begin": np.float64, "end": np.float64, "kind": np.int8, "speaker": np.int32, "session": np.int32, "subject": np.int32,
@@ -58,6 +60,7 @@ class Shelf:
         self.columns: dict[str, NDArray[Any]] = {name: np.zeros(0, type_) for name, type_ in _COLUMNS.items()}
         self.rows: NDArray[np.float16] = np.zeros((0, 0), np.float16)
         self._last: dict[int, int] = {}  # of each session, the slot of its latest item
+        self._wide: NDArray[np.float32] | None = None  # the rows in single precision, while they are few
         self.waiting: dict[str, int] = {}  # ids without a vector, with their numbers in the store
         self.saved_size = 0
 
@@ -156,6 +159,7 @@ class Shelf:
             self._last[group] = before
         if len(self.rows) > slot:
             self.rows[slot] = 0
+            self._wide = None
         self.columns["begin"][slot] = np.inf
         self.columns["embedded"][slot] = False
         self.waiting.pop(uid, None)
@@ -166,11 +170,22 @@ class Shelf:
             self.rows = np.zeros((0, vectors.shape[1]), np.float16)
         self.rows = grown(self.rows, len(self.slots))
         self.rows[slots] = vectors
+        self._wide = None
         self.columns["embedded"][slots] = True
         for slot in slots.tolist():
             self.waiting.pop(self.slots.id(slot), None)
 
     # -------------------------------------------------------------- looking
+
+    def cosines(self, vector: NDArray[np.float32], slots: Places) -> NDArray[np.float64]:
+        """The cosine of a vector with those of some items, 0 for items that have none yet."""
+        if len(slots) * 2 > len(self.slots) and len(self.slots) <= _SINGLE_PRECISION:
+            if self._wide is None or len(self._wide) < len(self.slots):
+                self._wide = self.rows[: len(self.slots)].astype(np.float32)
+            found = (self._wide[: len(self.slots)] @ vector)[slots]
+        else:
+            found = self.rows[slots].astype(np.float32) @ vector
+        return np.where(self.column("embedded")[slots], found, 0.0).astype(np.float64)
 
     def holds(self, at: float) -> Mask:
         """Which items hold at a time; removed ones never do."""

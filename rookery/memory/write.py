@@ -111,7 +111,9 @@ class Pen:
 
 def _keep(pen: Pen, draft: Draft) -> Kept:
     pen.write = 0
-    own = quote.without_quotations(draft.text)
+    quoted = [uid for uid in quote.ids_in(draft.text)
+              if pen.db.execute("SELECT 1 FROM item WHERE uid = ? AND scope = ?", (uid, pen.scope)).fetchone()]
+    own = quote.without_quotations(draft.text, quoted)
     if not own:
         return Kept("", "known")
     if own != draft.text:
