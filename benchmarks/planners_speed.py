@@ -307,7 +307,8 @@ def measure(*, quick: bool) -> dict[str, Any]:
     figures: dict[str, Any] = {"overhead": []}
     for name in PLANNERS:
         say(f"overhead: {name} …")
-        figures["overhead"].append(overhead(name, laps=3 if quick else 9, largest=largest))
+        upto = largest if PLANNERS[name][2] is not None else MIDDLE
+        figures["overhead"].append(overhead(name, laps=3 if quick else 9, largest=upto))
     figures["bare"] = {"beam": bare_beam(SMALL * 10), "best-first": bare_best_first(SMALL * 10)}
     figures["treequest"] = {name: of_treequest(name, SMALL) for name in ("MCTS", "AB-MCTS-A")}
     say("through the engine …")
