@@ -68,7 +68,7 @@ def redact(db: sqlite3.Connection, label: str, words: str) -> tuple[set[int], in
         lines = [_redacted_line(line, label, words, names) for line in body.split("\n")]
         if "\n".join(lines) != body:
             db.execute("UPDATE batch SET body = ? WHERE id = ?", ("\n".join(lines), identity))
-            batches.add(identity)
+        batches.add(identity)
     count = 0
     seen: set[str] = set()
     while names - seen:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rookery.memory.consolidate import consolidate
+    from rookery.memory.insight import consolidate
     from rookery.memory.item import Belief, Change, Item, Kept, Recalled, Recollection, Source
     from rookery.memory.memory import Forgotten, Memory, Note, Reading
     from rookery.memory.window import Window
@@ -14,7 +14,7 @@ __all__ = [
 _AT_FIRST_USE = {
     **dict.fromkeys(("Belief", "Change", "Item", "Kept", "Recalled", "Recollection", "Source"), "rookery.memory.item"),
     **dict.fromkeys(("Forgotten", "Memory", "Note", "Reading"), "rookery.memory.memory"),
-    "Window": "rookery.memory.window", "consolidate": "rookery.memory.consolidate",
+    "Window": "rookery.memory.window", "consolidate": "rookery.memory.insight",
 }  # fmt: skip
 """numpy, pydantic and the rest are loaded by those who use a memory."""
 

@@ -182,7 +182,7 @@ def _merge(pen: Pen, draft: Draft, row: tuple[Any, ...]) -> Kept:
     surer = round(1 - (1 - confidence) * (1 - draft.confidence / 2), 6)
     pen.db.execute("UPDATE item SET evidence = ?, trust = ?, confidence = ? WHERE uid = ?", (evidence + 1, raised, surer, uid))
     pen.note("merge", uid, {"evidence": evidence, "trust": trust, "confidence": confidence},
-             {"evidence": evidence + 1, "trust": raised, "confidence": surer, "from": mine})
+             {"evidence": evidence + 1, "trust": raised, "confidence": surer, "from": mine, "run": draft.source.run})
     return Kept(uid, "merged", pen.write)
 
 
@@ -254,10 +254,12 @@ def revert(store: Store, scope: str, write: int, now: float) -> int:
 
 
 def _undo(pen: Pen, scope: str, verb: str, uid: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-    row = pen.db.execute("SELECT live FROM item WHERE uid = ? AND scope = ?", (uid, pen.scope)).fetchone()
+    row = pen.db.execute("SELECT live, successor FROM item WHERE uid = ? AND scope = ?", (uid, pen.scope)).fetchone()
     if verb == "forget" or row is None:
         raise ItemUnknown(f"what this write concerned was forgotten ({uid})", scope=scope, hint="what is forgotten stays forgotten")
     if verb == "keep":
+        if row != (1, ""):
+            raise ItemUnknown(f"{uid} was changed again after this write", scope=scope, hint="revert the later writes first")
         pen.set("withdraw", uid, live=0)
         return
     names = [name for name in before if name != "from"]
@@ -279,6 +281,7 @@ def forget(store: Store, scope: str, uids: Sequence[str] | None, now: float) -> 
         number, token = known
         if uids is None:
             runs = {row[0] for row in db.execute("SELECT DISTINCT run FROM item WHERE scope = ? AND run != ''", (number,))}
+            runs |= _runs_of(db.execute("SELECT after FROM change WHERE scope = ? AND verb = 'merge'", (number,)).fetchall())
             db.execute("DELETE FROM vector WHERE item IN (SELECT id FROM item WHERE scope = ?)", (number,))
             for table in ("item", "change", "symbol"):
                 db.execute(f"DELETE FROM {table} WHERE scope = ?", (number,))
@@ -289,7 +292,7 @@ def forget(store: Store, scope: str, uids: Sequence[str] | None, now: float) -> 
         pen, runs = Pen(db, number, store.now(now)), set()
         for uid in _with_offspring(pen, uids):
             run, identity = db.execute("SELECT run, id FROM item WHERE uid = ?", (uid,)).fetchone()
-            runs |= {run} - {""}
+            runs |= {run} - {""} | _runs_of(db.execute("SELECT after FROM change WHERE item = ? AND verb = 'merge'", (uid,)).fetchall())
             db.execute("DELETE FROM vector WHERE item = ?", (identity,))
             db.execute("DELETE FROM item WHERE id = ?", (identity,))
             db.execute("DELETE FROM symbol WHERE uid = ? AND scope = ?", (uid, number))
@@ -299,6 +302,11 @@ def forget(store: Store, scope: str, uids: Sequence[str] | None, now: float) -> 
             db.execute("INSERT INTO outbox (token, uid, verb) VALUES (?, ?, 'drop')", (token, uid))
             pen.note("forget", uid)
         return sorted(runs)
+
+
+def _runs_of(rows: Sequence[Sequence[str]]) -> set[str]:
+    """The runs in which sources of merged texts were kept."""
+    return {json.loads(after).get("run", "") for (after,) in rows if after} - {""}
 
 
 def _with_offspring(pen: Pen, uids: Sequence[str]) -> list[str]:
