@@ -211,16 +211,21 @@ def slow_parts(latency_s: float) -> dict[str, Any]:
         return [round(min(1.0, (answer or 0.0) * 0.5 + 0.5 * drawn(5, sample, from_here, *plan.encode())), 6)]
 
     @tool
-    async def listed(problem: Any, observations: list[str] | None = None, count: int = 6) -> list[str]:
+    async def observed(problem: Any, count: int = 6) -> list[str]:
         await asyncio.sleep(latency_s)
-        return [f"{len(observations or [])}{mixed(*''.join(observations or ['']).encode(), place) % 997}" for place in range(count)]
+        return [f"fact {mixed(problem, place)} holds" for place in range(count)]
+
+    @tool
+    async def derived(problem: Any, observations: list[str], count: int = 6) -> list[str]:
+        await asyncio.sleep(latency_s)
+        return [f"consequence {mixed(problem, *' '.join(observations).encode(), place)}" for place in range(count)]
 
     @tool
     async def text(problem: Any, observations: list[str] | None = None, plan: str = "") -> str:
         await asyncio.sleep(latency_s)
-        return f"{plan[:40]} {' '.join(observations or [])[:40]}"
+        return f"{mixed(7, *plan.encode(), *''.join(observations or []).encode())} {plan[:20]}"
 
-    return {"next": next_states, "worth": worth, "answer": answer, "listed": listed, "text": text}
+    return {"next": next_states, "worth": worth, "answer": answer, "observed": observed, "derived": derived, "text": text}
 
 
 def searches(latency_s: float, *, quick: bool) -> dict[str, tuple[dict[str, Any], float | None]]:
@@ -229,7 +234,7 @@ def searches(latency_s: float, *, quick: bool) -> dict[str, tuple[dict[str, Any]
     stepwise = {"state": "", "propose": parts["next"], "evaluate": parts["worth"]}
     one_shot = {"state": 1, "propose": parts["answer"], "goal": lambda answer: Check(False, answer)}
     text = dict.fromkeys(("plan", "criticise", "replan", "sketch"), parts["text"])
-    plans = {**one_shot, **text, "observe": parts["listed"], "derive": parts["listed"]}
+    plans = {**one_shot, **text, "observe": parts["observed"], "derive": parts["derived"]}
     n, iterations = (3, 24) if quick else (6, 64)
     return {
         "best of 64": ({**one_shot, "planner": best_of_n(64)}, 6.5),
