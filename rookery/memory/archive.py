@@ -15,14 +15,14 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.errors import EmbedderMismatch, IndexFull, MemoryDamaged
+from rookery.errors import EmbedderMismatch, IndexFull, MemoryDamaged, VectorsUnavailable
 from rookery.index.index import best
 from rookery.memory import outbox, recover
 from rookery.memory.chroma import ChromaVectors
 from rookery.memory.item import VectorStore
 from rookery.memory.outbox import Outbox
 from rookery.memory.shelf import Shelf
-from rookery.memory.store import Durability, Store
+from rookery.memory.store import OF_SCOPE, Durability, Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +33,8 @@ SAVED = 2_000
 EMBED_AT_ONCE = 512
 SEND_AT = 1_024
 """So many vectors are collected before the vector store gets them; until then they are compared one by one."""
+WAIT_S = 0.2
+"""A vector store that takes longer, because it still opens its files or is far away, is not waited for: words find the candidates."""
 SCOPE_FOLDER, VECTOR_FOLDER = "shelves", "vectors"
 
 
@@ -126,7 +128,7 @@ class Archive:
         if not uids:
             return []
         marks = ",".join("?" * len(uids))
-        found = self.store.rows(f"SELECT uid, text FROM item WHERE uid IN ({marks}) AND scope = ?", (*uids, shelf.scope))
+        found = self.store.rows(f"SELECT uid, text FROM item WHERE uid IN ({marks}) AND {OF_SCOPE} = ?", (*uids, shelf.scope))
         return [(uid, text) for uid, text in found]
 
     def take_vectors(self, scope: str, uids: Sequence[str], vectors: NDArray[np.float32]) -> None:
@@ -173,7 +175,10 @@ class Archive:
 
         def ids() -> list[str]:
             own = _nearest_of(ready.shelf, unsent, vector, k)
-            return own + future.result(timeout=10.0)
+            try:
+                return own + future.result(timeout=WAIT_S)
+            except TimeoutError as error:
+                raise VectorsUnavailable(f"the vector store has not answered in {WAIT_S} s", hint="it may still be opening its files") from error
 
         return ids
 

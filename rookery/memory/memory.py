@@ -522,10 +522,9 @@ class _Ask:
         shelf = ready.shelf
         slots, scores = rank.ranked(shelf, self._question(archive, ready, near), self.k)
         uids = [shelf.slots.id(slot) for slot in slots.tolist()]
-        rows = {item.id: item for item in archive.store.items(self.scope, uids)}
-        after = dict(archive.store.rows(f"SELECT uid, successor FROM item WHERE successor != '' AND uid IN ({','.join('?' * len(uids))})", uids))
-        return [Recalled(rows[uid], float(score), "", after.get(uid, "")) for uid, score in zip(uids, scores, strict=True)
-                if uid in rows and (self.secrets or SECRET not in rows[uid].labels)]
+        score = dict(zip(uids, scores.tolist(), strict=True))
+        return [Recalled(item, score[item.id], "", after) for item, after in archive.store.with_successors(self.scope, uids)
+                if self.secrets or SECRET not in item.labels]
 
     def _question(self, archive: Archive, ready: Ready, near: Callable[[], Sequence[str]]) -> Question:
         from rookery.memory import rank, subject

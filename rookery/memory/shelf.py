@@ -15,7 +15,7 @@ from rookery.index.postings import Postings
 from rookery.index.store import damage, read, text_array, texts_of, write
 from rookery.index.text import bag, words
 from rookery.memory.item import KINDS
-from rookery.memory.store import Store
+from rookery.memory.store import OF_SCOPE, Store
 
 KIND = "memory"
 _SINGLE_PRECISION = 8_192
@@ -84,7 +84,7 @@ class Shelf:
         found: dict[str, Any] = {}
         for at in range(0, len(touched), 500):
             some = touched[at : at + 500]
-            sql = f"SELECT {_ROWS} FROM item WHERE scope = ? AND live AND uid IN ({','.join('?' * len(some))})"
+            sql = f"SELECT {_ROWS} FROM item WHERE {OF_SCOPE} = ? AND live AND uid IN ({','.join('?' * len(some))})"
             found |= {row[0]: row for row in store.rows(sql, (self.scope, *some))}
         fresh = []
         for uid in touched:
@@ -182,9 +182,9 @@ class Shelf:
         if len(slots) * 2 > len(self.slots) and len(self.slots) <= _SINGLE_PRECISION:
             if self._wide is None or len(self._wide) < len(self.slots):
                 self._wide = self.rows[: len(self.slots)].astype(np.float32)
-            found = (self._wide[: len(self.slots)] @ vector)[slots]
+            found = np.einsum("ij,j->i", self._wide[: len(self.slots)], vector)[slots]  # on one core; so few rows gain nothing by more
         else:
-            found = self.rows[slots].astype(np.float32) @ vector
+            found = np.einsum("ij,j->i", self.rows[slots].astype(np.float32), vector)
         return np.where(self.column("embedded")[slots], found, 0.0).astype(np.float64)
 
     def holds(self, at: float) -> Mask:

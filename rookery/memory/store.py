@@ -53,6 +53,10 @@ FIELDS = ("uid, text, kind, subject, valid_from, valid_to, recorded_at, confiden
           " successor, id")
 
 
+OF_SCOPE = "+scope"
+"""Beside a list of ids: the plus keeps SQLite from walking through the scope's index instead (https://sqlite.org/optoverview.html, 4)."""
+
+
 class Store:
     """One memory's file, for any number of processes on one machine.
 
@@ -165,17 +169,20 @@ class Store:
         """One item of a scope; None also for one of another scope."""
         return next(iter(self.items(scope, [uid])), None)
 
-    def items(self, scope: str, uids: Sequence[str], *, live: bool = True) -> list[Item]:
+    def items(self, scope: str, uids: Sequence[str]) -> list[Item]:
         """Items of a scope in the order of the ids given; those that are not there are left out."""
+        return [item for item, _ in self.with_successors(scope, uids)]
+
+    def with_successors(self, scope: str, uids: Sequence[str]) -> list[tuple[Item, str]]:
+        """As ``items``, each with the id of the item that replaced it."""
         known = self.scope(scope)
         if known is None:
             return []
-        found: dict[str, Item] = {}
+        found: dict[str, tuple[Item, str]] = {}
         for at in range(0, len(uids), 500):
             some = uids[at : at + 500]
-            marks = ",".join("?" * len(some))
-            sql = f"SELECT {FIELDS} FROM item WHERE uid IN ({marks}) AND scope = ?" + (" AND live" if live else "")
-            found |= {row[0]: item_of(row, scope) for row in self.rows(sql, (*some, known[0]))}
+            sql = f"SELECT {FIELDS} FROM item WHERE uid IN ({','.join('?' * len(some))}) AND {OF_SCOPE} = ? AND live"
+            found |= {row[0]: (item_of(row, scope), row[16]) for row in self.rows(sql, (*some, known[0]))}
         return [found[uid] for uid in uids if uid in found]
 
     def timeline(self, scope: str, subject: str) -> list[tuple[Item, str]]:

@@ -30,7 +30,7 @@ _VERBS: list[tuple[str, str]] = [
       r"took a job (?:at|with)|earns? (?:his|her|their|my|a) living at|switched (?:jobs )?to"), "employer"),
     ((r"works? as|(?:is|am) (?:now )?employed as|earns? (?:his|her|their|my|a) living as|got promoted to|"
       r"was promoted to|serves? as"), "job"),
-    (r"meets? (?:now )?(?:on|every|each)|gathers? (?:on|every|each)|comes? together (?:on|every|each)", "day"),
+    (r"meets? (?:now )?(?:on|every|each)|gathers? (?:on|every|each)|(?:comes?|gets?) together (?:on|every|each)", "day"),
     (r"(?:meets?|gathers?|starts?|begins?|takes? place) (?:now )?at (?=\d)", "time"),
     (r"(?:got |is |has )?married(?: to)?|tied the knot with", "spouse"),
     (r"reports? to|is (?:managed|led|supervised) by|answers? to", "manager"),
@@ -56,6 +56,10 @@ _OF = re.compile(_LEAD + r"the " + _WHAT + r" (?:of|for) (?P<who>[^,.;:!?]{1,60}
 _MINE = re.compile(_LEAD + r"(?P<who>my|our) " + _WHAT + _ADVERB + _IS + _VALUE, re.I)
 _HAS = re.compile(_LEAD + r"(?P<who>[^,.;:!?]{1,60}?)" + _ADVERB + r" (?:has|have|got|uses?|have got|has got) (?:a |an |the )?" + _WHAT
                   + r" (?:of|called|named|number) (?P<value>.+)$", re.I)
+_CALLED = re.compile(_LEAD + r"(?:you|one|we|they) can (?:now )?(?:call|phone|reach) (?P<who>[^,.;:!?]{1,60}?) (?:now )?(?:on|at|under) "
+                     r"(?P<value>[+\d(].+)$", re.I)
+_MEETING = re.compile(_LEAD + r"(?:the )?(?:weekly |monthly |regular |team )?meetings? of (?P<who>[^,.;:!?]{1,60}?)" + _ADVERB
+                      + r" (?:is|are|takes? place|happens?) (?:now )?(?:on|every) (?P<value>.+)$", re.I)
 _ASKED = r"\b(?:what|which|who|when|where)(?: is| was|'s| are)\b "
 _ASKED_WHAT = r"(?:current |new |present |latest )?(?P<what>[\w -]{2,40})"
 _QUESTION = [
@@ -106,6 +110,10 @@ def read(text: str) -> str:
     text = text.strip().rstrip(".! ")
     if not text or len(text) > _MAX_CHARS or text.endswith("?"):
         return ""
+    for pattern, attribute in ((_CALLED, "phone"), (_MEETING, "day")):
+        match = pattern.search(text)
+        if match:
+            return _key(match["who"], attribute)
     for pattern in (_OWNED, _OF, _MINE, _HAS):
         match = pattern.search(text)
         if match and _attribute(match["what"]):
