@@ -125,8 +125,12 @@ async def locomo(quick: bool) -> Part:
     bounds = (66.0, 76.0, 84.0, 89.0)
     talks = conversations()
     if not talks:
-        absent = [Target(f"M1 evidence {name}, five conversations", None, bound, " %", at_least=True) for name, bound in zip(names, bounds, strict=True)]
-        return Part({"M1": "LoCoMo is not in ROOKERY_DATA"}, [*absent, Target("M3 evidence inside 2k tokens, share of R@50", None, 80.0, " %", at_least=True)])
+        absent = [
+            Target(f"M1 evidence {name}, five conversations", None, bound, " %", at_least=True) for name, bound in zip(names, bounds, strict=True)
+        ]
+        return Part(
+            {"M1": "LoCoMo is not in ROOKERY_DATA"}, [*absent, Target("M3 evidence inside 2k tokens, share of R@50", None, 80.0, " %", at_least=True)]
+        )
     by_talk: dict[str, dict[str, Any]] = {}
     rows: list[tuple[int, int, list[float], dict[str, list[float]]]] = []
     for number, talk in enumerate(talks):
@@ -135,22 +139,36 @@ async def locomo(quick: bool) -> Part:
                 await memory.keep_many(talk.notes)
                 own = [await _ask(memory, question, quick=quick) for question in talk.questions]
         rows += [(number, question.category, *figures) for question, figures in zip(talk.questions, own, strict=True)]
-        by_talk[talk.name] = {"turns": len(talk.notes), "questions": len(own),
-                              **{name: round(100 * mean([recalled[at] for recalled, _ in own]), 2) for at, name in enumerate(names)}}
+        by_talk[talk.name] = {
+            "turns": len(talk.notes),
+            "questions": len(own),
+            **{name: round(100 * mean([recalled[at] for recalled, _ in own]), 2) for at, name in enumerate(names)},
+        }
+
     def table(rows: list[Any]) -> dict[str, float]:
         return {name: round(100 * mean([row[2][at] for row in rows]), 2) for at, name in enumerate(names)}
 
     whole = table(rows)
     budgets = {str(size): round(100 * mean([row[3]["tokens"][at] for row in rows]), 2) for at, size in enumerate(BUDGETS)}
     figures = {
-        "M1": {"all": whole, "fixed_on": table([row for row in rows if row[0] < FIXED_ON]), "held_out": table([row for row in rows if row[0] >= FIXED_ON]),
-               "categories_1_to_4": table([row for row in rows if row[1] != 5]),
-               "categories": {str(category): table([row for row in rows if row[1] == category]) for category in sorted({row[1] for row in rows})},
-               "conversations": by_talk, "conversations_fixed_on": [talk.name for talk in talks[:FIXED_ON]]},
-        "M3": {"tokens": budgets, "bytes": {str(size): round(100 * mean([row[3]["bytes"][at] for row in rows]), 2) for at, size in enumerate(BUDGETS)}
-               if not quick else {}, "counted_as": "4 letters, 3 digits or a sign a token"},
-    }  # fmt: skip
-    targets = [Target(f"M1 evidence {name}, five conversations", whole[name], bound, " %", at_least=True) for name, bound in zip(names, bounds, strict=True)]
+        "M1": {
+            "all": whole,
+            "fixed_on": table([row for row in rows if row[0] < FIXED_ON]),
+            "held_out": table([row for row in rows if row[0] >= FIXED_ON]),
+            "categories_1_to_4": table([row for row in rows if row[1] != 5]),
+            "categories": {str(category): table([row for row in rows if row[1] == category]) for category in sorted({row[1] for row in rows})},
+            "conversations": by_talk,
+            "conversations_fixed_on": [talk.name for talk in talks[:FIXED_ON]],
+        },
+        "M3": {
+            "tokens": budgets,
+            "bytes": {str(size): round(100 * mean([row[3]["bytes"][at] for row in rows]), 2) for at, size in enumerate(BUDGETS)} if not quick else {},
+            "counted_as": "4 letters, 3 digits or a sign a token",
+        },
+    }
+    targets = [
+        Target(f"M1 evidence {name}, five conversations", whole[name], bound, " %", at_least=True) for name, bound in zip(names, bounds, strict=True)
+    ]
     targets.append(Target("M3 evidence inside 2k tokens, share of R@50", 100 * budgets["2000"] / whole["R@50"], 80.0, " %", at_least=True))
     return Part(figures, targets)
 
@@ -208,12 +226,21 @@ async def supersession(quick: bool) -> Part:
                     first = places[-1] == min(places)
                     newest_first += first
                     by_family.setdefault(chain.family.name, []).append(first)
-    figures = {"chains": len(chains), "older_found_at_10": round(100 * found_at_10 / looked, 2), "newest_first": round(100 * newest_first / max(asked, 1), 2),
-               "closed_by_rules": round(100 * closed / looked, 2), "both_retrieved": asked,
-               "newest_first_by_family": {name: round(100 * mean(firsts), 1) for name, firsts in by_family.items()}}
-    return Part({"M6": figures}, [
-        Target("M6 older statement found at 10", figures["older_found_at_10"], 80.0, " %", at_least=True),
-        Target("M6 newest valid statement first", figures["newest_first"], 95.0, " %", at_least=True)])
+    figures = {
+        "chains": len(chains),
+        "older_found_at_10": round(100 * found_at_10 / looked, 2),
+        "newest_first": round(100 * newest_first / max(asked, 1), 2),
+        "closed_by_rules": round(100 * closed / looked, 2),
+        "both_retrieved": asked,
+        "newest_first_by_family": {name: round(100 * mean(firsts), 1) for name, firsts in by_family.items()},
+    }
+    return Part(
+        {"M6": figures},
+        [
+            Target("M6 older statement found at 10", figures["older_found_at_10"], 80.0, " %", at_least=True),
+            Target("M6 newest valid statement first", figures["newest_first"], 95.0, " %", at_least=True),
+        ],
+    )
 
 
 async def two_times(quick: bool) -> Part:
@@ -225,8 +252,15 @@ async def two_times(quick: bool) -> Part:
             recorded = []
             for first in range(0, count, 500):
                 some = facts[first : first + 500]
-                notes = [Note(fact.family.says[0].format(who=fact.who, value=fact.value) + f" (entry {first + at})", at=fact.begin, subject=fact.subject,
-                              valid_to=None if fact.end == float("inf") else fact.end) for at, fact in enumerate(some)]
+                notes = [
+                    Note(
+                        fact.family.says[0].format(who=fact.who, value=fact.value) + f" (entry {first + at})",
+                        at=fact.begin,
+                        subject=fact.subject,
+                        valid_to=None if fact.end == float("inf") else fact.end,
+                    )
+                    for at, fact in enumerate(some)
+                ]
                 await memory.keep_many(notes)
                 recorded.append(time.time())
             by_subject: dict[str, list[tuple[int, streams.Dated]]] = {}
@@ -247,9 +281,19 @@ async def two_times(quick: bool) -> Part:
                 right["history"].append({belief.item.text.rpartition("entry ")[2] for belief in beliefs} == {f"{number})" for number, _ in own})
         explicit = 100 * mean([ok for kind in ("current", "as_of", "known_at") for ok in right[kind]])
         phrased = await _paraphrases(place / "phrased", 400 if quick else 4_000)
-    figures = {"facts": count, "subjects": len(by_subject), **{kind: round(100 * mean(list(map(float, oks))), 3) for kind, oks in right.items()}, "paraphrased": phrased}
-    return Part({"M7": figures}, [Target("M7 as-of and current value, explicit keys", explicit, 100.0, " %", at_least=True),
-                                  Target("M7 as-of and current value, templated paraphrase", phrased, 90.0, " %", at_least=True)])
+    figures = {
+        "facts": count,
+        "subjects": len(by_subject),
+        **{kind: round(100 * mean(list(map(float, oks))), 3) for kind, oks in right.items()},
+        "paraphrased": phrased,
+    }
+    return Part(
+        {"M7": figures},
+        [
+            Target("M7 as-of and current value, explicit keys", explicit, 100.0, " %", at_least=True),
+            Target("M7 as-of and current value, templated paraphrase", phrased, 90.0, " %", at_least=True),
+        ],
+    )
 
 
 async def _paraphrases(place: Path, count: int) -> float:
@@ -295,8 +339,16 @@ async def writing(quick: bool) -> Part:
                 await memory.keep(text)
                 power.append(1e3 * (time.perf_counter() - began))
     calls = len(getattr(model, "requests", ()))
-    figures = {"writes": len(times), "p50_ms": percentile(times, 0.5), "p95_ms": percentile(times, 0.95), "p99_ms": percentile(times, 0.99),
-               "model_calls": calls, "power_p50_ms": percentile(power, 0.5), "power_p95_ms": percentile(power, 0.95), "settle_s": settled}
+    figures = {
+        "writes": len(times),
+        "p50_ms": percentile(times, 0.5),
+        "p95_ms": percentile(times, 0.95),
+        "p99_ms": percentile(times, 0.99),
+        "model_calls": calls,
+        "power_p50_ms": percentile(power, 0.5),
+        "power_p95_ms": percentile(power, 0.95),
+        "settle_s": settled,
+    }
     return Part({"M8": figures}, [Target("M8 durable write, p95", figures["p95_ms"], 2.0, " ms"), Target("M8 model calls", calls, 0)])
 
 
@@ -316,8 +368,10 @@ async def feedback(quick: bool) -> Part:
                     await memory.keep(found.text or "nothing")
                     await memory.keep_many([Note(item.text) for item in found.items])
                 sizes.append(len(await memory.items(limit=1_000_000)))
-    return Part({"M9": {"passes": passes, "before": len(notes) + 200, "sizes": sizes}},
-                [Target("M9 growth after the first pass", sizes[-1] - sizes[0], 0, " items")])
+    return Part(
+        {"M9": {"passes": passes, "before": len(notes) + 200, "sizes": sizes}},
+        [Target("M9 growth after the first pass", sizes[-1] - sizes[0], 0, " items")],
+    )
 
 
 async def duplicates(quick: bool) -> Part:
@@ -336,14 +390,16 @@ async def duplicates(quick: bool) -> Part:
                     wrong.append([one, other, truth])
     precision = counts[True, True] / max(1, counts[True, True] + counts[False, True])
     recall = counts[True, True] / max(1, counts[True, True] + counts[True, False])
-    return Part({"M10": {"pairs": len(tried), "precision": precision, "recall": recall, "wrong": wrong}},
-                [Target("M10 near-duplicates, precision", precision, 0.99, at_least=True), Target("M10 near-duplicates, recall", recall, 0.9, at_least=True)])
+    return Part(
+        {"M10": {"pairs": len(tried), "precision": precision, "recall": recall, "wrong": wrong}},
+        [Target("M10 near-duplicates, precision", precision, 0.99, at_least=True), Target("M10 near-duplicates, recall", recall, 0.9, at_least=True)],
+    )
 
 
 # ------------------------------------------------------------------ M11: scopes
 
 
-ODD = ["' OR 1=1 --", "%", "_", "*", "user:1' UNION SELECT text FROM item --", "\x00", "../../memory.db", "{\"$ne\": null}", "a" * 500, "", "0" * 12]
+ODD = ["' OR 1=1 --", "%", "_", "*", "user:1' UNION SELECT text FROM item --", "\x00", "../../memory.db", '{"$ne": null}', "a" * 500, "", "0" * 12]
 
 
 async def isolation(quick: bool) -> Part:
@@ -374,8 +430,10 @@ async def isolation(quick: bool) -> Part:
         for memory in memories:
             await memory.aclose()
         traces = _bytes_of(place, gone)
-    return Part({"M11": {"operations": operations, "scopes": scopes, "forgotten": len(gone), "leaks": leaks[:10], "traces": traces[:10], "seconds": took}},
-                [Target("M11 leaks", len(leaks), 0), Target("M11 traces of forgotten canaries in the folder", len(traces), 0)])
+    return Part(
+        {"M11": {"operations": operations, "scopes": scopes, "forgotten": len(gone), "leaks": leaks[:10], "traces": traces[:10], "seconds": took}},
+        [Target("M11 leaks", len(leaks), 0), Target("M11 traces of forgotten canaries in the folder", len(traces), 0)],
+    )
 
 
 async def _operation(
@@ -459,8 +517,17 @@ async def sizes(quick: bool, wanted: Sequence[int]) -> Part:
             reopened = Worker("benchmarks.memory", "--reopen")
             answer = reopened.ask({"path": str(place)}, timeout_s=600)
             reopened.close()
-        figures[str(size)] = {"p50_ms": percentile(times, 0.5), "p95_ms": percentile(times, 0.95), "write_s": written, "build_s": built, "disk_bytes": disk,
-                              "by_words_only": words_only, "reopen_s": answer["seconds"], "reopen_peak_mb": answer["peak_mb"], "reopened_p95_ms": answer["p95_ms"]}
+        figures[str(size)] = {
+            "p50_ms": percentile(times, 0.5),
+            "p95_ms": percentile(times, 0.95),
+            "write_s": written,
+            "build_s": built,
+            "disk_bytes": disk,
+            "by_words_only": words_only,
+            "reopen_s": answer["seconds"],
+            "reopen_peak_mb": answer["peak_mb"],
+            "reopened_p95_ms": answer["p95_ms"],
+        }
         if size in bounds:
             targets.append(Target(f"M12 recall p95 at {size:,}", figures[str(size)]["p95_ms"], bounds[size], " ms"))
     top = figures.get("1000000")
@@ -546,9 +613,14 @@ async def crashes(quick: bool) -> Part:
         async with Memory(scope="crash", path=place) as memory:
             there = {item.id for item in await memory.items(limit=10_000_000)}
         lost += [id for id in alive if id not in there]
-    return Part({"M13": {"kills": points, "acknowledged": len(alive), "lost": len(lost), **figures}}, [
-        Target("M13 acknowledged writes lost", len(lost), 0), Target("M13 ids and vectors that differ after rebuilding", figures["differ"], 0),
-        Target("M13 top-10 overlap after rebuilding", figures["overlap"], 0.99, at_least=True)])
+    return Part(
+        {"M13": {"kills": points, "acknowledged": len(alive), "lost": len(lost), **figures}},
+        [
+            Target("M13 acknowledged writes lost", len(lost), 0),
+            Target("M13 ids and vectors that differ after rebuilding", figures["differ"], 0),
+            Target("M13 top-10 overlap after rebuilding", figures["overlap"], 0.99, at_least=True),
+        ],
+    )
 
 
 def _killed(place: Path, after_s: float) -> list[str]:
@@ -608,12 +680,22 @@ async def suites(quick: bool) -> Part:
     saved = await _tokens_saved()
     window = await windows(60 if quick else 600)
     answered = await bfcl()
-    figures = {"M14": {"cases": len(SYMBOLS), "wrong": wrong, "characters": saved}, "M15": window, "M16": {"payloads": len(PAYLOADS), "unsafe": unsafe}, "M17": answered}
-    return Part(figures, [
-        Target("M14 symbol cases that hold", 100 * (1 - len(wrong) / len(SYMBOLS)), 100.0, " %", at_least=True), Target("M14 symbol cases", len(SYMBOLS), 60, at_least=True),
-        Target("M15 windows over budget, pairs split or pinned lost", window["faults"], 0),
-        Target("M16 payloads rendered as quoted data with source", 100 * (1 - len(unsafe) / len(PAYLOADS)), 100.0, " %", at_least=True),
-        Target("M16 payloads", len(PAYLOADS), 60, at_least=True)])
+    figures = {
+        "M14": {"cases": len(SYMBOLS), "wrong": wrong, "characters": saved},
+        "M15": window,
+        "M16": {"payloads": len(PAYLOADS), "unsafe": unsafe},
+        "M17": answered,
+    }
+    return Part(
+        figures,
+        [
+            Target("M14 symbol cases that hold", 100 * (1 - len(wrong) / len(SYMBOLS)), 100.0, " %", at_least=True),
+            Target("M14 symbol cases", len(SYMBOLS), 60, at_least=True),
+            Target("M15 windows over budget, pairs split or pinned lost", window["faults"], 0),
+            Target("M16 payloads rendered as quoted data with source", 100 * (1 - len(unsafe) / len(PAYLOADS)), 100.0, " %", at_least=True),
+            Target("M16 payloads", len(PAYLOADS), 60, at_least=True),
+        ],
+    )
 
 
 async def _tokens_saved() -> dict[str, int]:
@@ -687,7 +769,12 @@ def _split(messages: Sequence[Any]) -> int:
 async def bfcl(k: int = 5) -> dict[str, Any]:
     """BFCL memory: whether an accepted answer stands in what the first ``k`` items say."""
     questions = [json.loads(line) for line in (BFCL / "questions.json").read_text("utf-8").splitlines() if line.strip()]
-    answers = {entry["id"]: entry["ground_truth"] for line in (BFCL / "answers.json").read_text("utf-8").splitlines() if line.strip() for entry in [json.loads(line)]}
+    answers = {
+        entry["id"]: entry["ground_truth"]
+        for line in (BFCL / "answers.json").read_text("utf-8").splitlines()
+        if line.strip()
+        for entry in [json.loads(line)]
+    }
     by_domain: dict[str, list[float]] = {}
     with folder() as place:
         for domain in sorted({question["scenario"] for question in questions}):
@@ -695,14 +782,20 @@ async def bfcl(k: int = 5) -> dict[str, Any]:
                 for line in (BFCL / f"memory_{domain}.json").read_text("utf-8").splitlines():
                     talk = json.loads(line)
                     texts = [message["content"] for turn in talk["question"] for message in turn]
-                    await memory.keep_many([Note(text, "event", source=Source(f"{talk['id']} {at}", "user", talk["id"])) for at, text in enumerate(texts)])
+                    await memory.keep_many(
+                        [Note(text, "event", source=Source(f"{talk['id']} {at}", "user", talk["id"])) for at, text in enumerate(texts)]
+                    )
                 for question in questions:
                     if question["scenario"] == domain:
                         found = await memory.recall(question["question"][0][0]["content"], tokens=1_000_000, k=k)
                         text = _plain(" ".join(item.text for item in found.items))
                         by_domain.setdefault(domain, []).append(float(any(_plain(answer) in text for answer in answers[question["id"]])))
     every = [ok for oks in by_domain.values() for ok in oks]
-    return {"questions": len(every), "answer_at_5": round(100 * mean(every), 2), "domains": {name: round(100 * mean(oks), 1) for name, oks in by_domain.items()}}
+    return {
+        "questions": len(every),
+        "answer_at_5": round(100 * mean(every), 2),
+        "domains": {name: round(100 * mean(oks), 1) for name, oks in by_domain.items()},
+    }
 
 
 def _plain(text: str) -> str:
@@ -713,7 +806,15 @@ def _plain(text: str) -> str:
 
 
 PARTS: dict[str, Callable[[bool], Awaitable[Part]]] = {
-    "M1": locomo, "M6": supersession, "M7": two_times, "M8": writing, "M9": feedback, "M10": duplicates, "M11": isolation, "M13": crashes, "M14": suites,
+    "M1": locomo,
+    "M6": supersession,
+    "M7": two_times,
+    "M8": writing,
+    "M9": feedback,
+    "M10": duplicates,
+    "M11": isolation,
+    "M13": crashes,
+    "M14": suites,
 }
 WITH = {"M3": "M1", "M15": "M14", "M16": "M14", "M17": "M14"}
 
@@ -726,8 +827,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["--writer"]:
         writer(arguments[1])
         return 0
-    chosen = options(__doc__, argv, only={"default": "", "metavar": "M1,M12", "help": "only these parts"},
-                     sizes={"default": "", "metavar": "N,N", "help": "items of M12; 1000,100000,1000000 by default, 1000,10000 with --quick"})
+    chosen = options(
+        __doc__,
+        argv,
+        only={"default": "", "metavar": "M1,M12", "help": "only these parts"},
+        sizes={"default": "", "metavar": "N,N", "help": "items of M12; 1000,100000,1000000 by default, 1000,10000 with --quick"},
+    )
     wanted = {WITH.get(name, name) for name in chosen.only.split(",") if name} or {*PARTS, "M12"}
     figures: dict[str, Any] = {}
     targets: list[Target] = []

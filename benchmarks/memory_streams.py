@@ -6,10 +6,119 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-NAMES = ["Ada", "Bela", "Cora", "Dario", "Edda", "Fritz", "Greta", "Hanno", "Ilse", "Jonas", "Karla", "Lorenz", "Mira", "Nuno", "Olga", "Paolo", "Quirin", "Rosa", "Stefan", "Tilda", "Ugo", "Vera", "Wanda", "Xaver", "Yara", "Zeno", "Anouk", "Bruno", "Celine", "Dimitri", "Esther", "Felix", "Gloria", "Hektor", "Ingrid", "Jasper", "Kirsten", "Leander", "Marlene", "Nadia"]
-FAMILIES = ["Abel", "Berger", "Conti", "Dorn", "Eberle", "Falk", "Gruber", "Hauser", "Imhof", "Jansen", "Keller", "Lang", "Maurer", "Neumann", "Ott", "Peters", "Quast", "Richter", "Sommer", "Thiel", "Ulrich", "Vogel", "Weber", "Zeller", "Arnold", "Brandt", "Cramer", "Dietz", "Engel", "Fuchs"]
-CITIES = ["Paris", "Berlin", "Rome", "Oslo", "Lisbon", "Vienna", "Prague", "Dublin", "Athens", "Warsaw", "Madrid", "Zurich", "Geneva", "Bern", "Basel", "Turin", "Milan", "Naples", "Porto", "Seville"]
-FIRMS = ["Acme", "Borealis", "Cobalt", "Dynamo", "Everest", "Fulcrum", "Gantry", "Helix", "Indigo", "Juniper", "Krypton", "Lumen", "Meridian", "Nimbus", "Orbit"]
+NAMES = [
+    "Ada",
+    "Bela",
+    "Cora",
+    "Dario",
+    "Edda",
+    "Fritz",
+    "Greta",
+    "Hanno",
+    "Ilse",
+    "Jonas",
+    "Karla",
+    "Lorenz",
+    "Mira",
+    "Nuno",
+    "Olga",
+    "Paolo",
+    "Quirin",
+    "Rosa",
+    "Stefan",
+    "Tilda",
+    "Ugo",
+    "Vera",
+    "Wanda",
+    "Xaver",
+    "Yara",
+    "Zeno",
+    "Anouk",
+    "Bruno",
+    "Celine",
+    "Dimitri",
+    "Esther",
+    "Felix",
+    "Gloria",
+    "Hektor",
+    "Ingrid",
+    "Jasper",
+    "Kirsten",
+    "Leander",
+    "Marlene",
+    "Nadia",
+]
+FAMILIES = [
+    "Abel",
+    "Berger",
+    "Conti",
+    "Dorn",
+    "Eberle",
+    "Falk",
+    "Gruber",
+    "Hauser",
+    "Imhof",
+    "Jansen",
+    "Keller",
+    "Lang",
+    "Maurer",
+    "Neumann",
+    "Ott",
+    "Peters",
+    "Quast",
+    "Richter",
+    "Sommer",
+    "Thiel",
+    "Ulrich",
+    "Vogel",
+    "Weber",
+    "Zeller",
+    "Arnold",
+    "Brandt",
+    "Cramer",
+    "Dietz",
+    "Engel",
+    "Fuchs",
+]
+CITIES = [
+    "Paris",
+    "Berlin",
+    "Rome",
+    "Oslo",
+    "Lisbon",
+    "Vienna",
+    "Prague",
+    "Dublin",
+    "Athens",
+    "Warsaw",
+    "Madrid",
+    "Zurich",
+    "Geneva",
+    "Bern",
+    "Basel",
+    "Turin",
+    "Milan",
+    "Naples",
+    "Porto",
+    "Seville",
+]
+FIRMS = [
+    "Acme",
+    "Borealis",
+    "Cobalt",
+    "Dynamo",
+    "Everest",
+    "Fulcrum",
+    "Gantry",
+    "Helix",
+    "Indigo",
+    "Juniper",
+    "Krypton",
+    "Lumen",
+    "Meridian",
+    "Nimbus",
+    "Orbit",
+]
 COLOURS = ["red", "blue", "green", "yellow", "black", "white", "orange", "purple", "brown", "turquoise"]
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 TOOLS = ["Postgres", "MySQL", "SQLite", "Redis", "Kafka", "RabbitMQ", "Elastic", "Mongo", "Cassandra", "DuckDB"]
@@ -29,23 +138,59 @@ class Family:
 
 NUMBERS = tuple(f"555-{number}" for number in range(1000, 1040))
 FAMILIES_OF_FACTS: list[Family] = [
-    Family("city", ("{who} lives in {value}.", "{who} has moved to {value}.", "{who}'s home is in {value} these days."),
-           ("Where does {who} live?", "What is the city of {who}?"), tuple(CITIES)),
-    Family("employer", ("{who} works for {value}.", "{who} started a job at {value}.", "The employer of {who} is {value}."),
-           ("Where does {who} work?", "Who employs {who}?"), tuple(FIRMS)),
-    Family("phone", ("{who}'s phone number is {value}.", "You can call {who} on {value}.", "The phone number of {who} is {value}."),
-           ("What is {who}'s phone number?",), NUMBERS),
-    Family("colour", ("{who}'s favourite colour is {value}.", "The favourite color of {who} is {value}.", "{who} likes {value} best of all colours."),
-           ("What is {who}'s favourite colour?",), tuple(COLOURS)),
-    Family("day", ("{who}'s team meets on {value}s.", "The weekly meeting of {who}'s team is on {value}.", "{who}'s team now gets together every {value}."),
-           ("On which day does {who}'s team meet?",), tuple(DAYS)),
-    Family("store", ("{who}'s service keeps its data in {value}.", "{who} switched the service over to {value}.", "The database behind {who}'s service is {value}."),
-           ("Which database does {who}'s service use?",), tuple(TOOLS)),
-    Family("sport", ("{who} goes {value} every weekend.", "{who}'s weekend sport is {value} now.", "{who} took up {value} for the weekends."),
-           ("Which sport does {who} do at weekends?",), tuple(SPORTS)),
-    Family("dish", ("{who} always orders {value} at the canteen.", "At the canteen {who} now takes the {value}.", "{who}'s usual canteen lunch is {value}."),
-           ("What does {who} usually eat at the canteen?",), tuple(DISHES)),
-]  # fmt: skip
+    Family(
+        "city",
+        ("{who} lives in {value}.", "{who} has moved to {value}.", "{who}'s home is in {value} these days."),
+        ("Where does {who} live?", "What is the city of {who}?"),
+        tuple(CITIES),
+    ),
+    Family(
+        "employer",
+        ("{who} works for {value}.", "{who} started a job at {value}.", "The employer of {who} is {value}."),
+        ("Where does {who} work?", "Who employs {who}?"),
+        tuple(FIRMS),
+    ),
+    Family(
+        "phone",
+        ("{who}'s phone number is {value}.", "You can call {who} on {value}.", "The phone number of {who} is {value}."),
+        ("What is {who}'s phone number?",),
+        NUMBERS,
+    ),
+    Family(
+        "colour",
+        ("{who}'s favourite colour is {value}.", "The favourite color of {who} is {value}.", "{who} likes {value} best of all colours."),
+        ("What is {who}'s favourite colour?",),
+        tuple(COLOURS),
+    ),
+    Family(
+        "day",
+        ("{who}'s team meets on {value}s.", "The weekly meeting of {who}'s team is on {value}.", "{who}'s team now gets together every {value}."),
+        ("On which day does {who}'s team meet?",),
+        tuple(DAYS),
+    ),
+    Family(
+        "store",
+        (
+            "{who}'s service keeps its data in {value}.",
+            "{who} switched the service over to {value}.",
+            "The database behind {who}'s service is {value}.",
+        ),
+        ("Which database does {who}'s service use?",),
+        tuple(TOOLS),
+    ),
+    Family(
+        "sport",
+        ("{who} goes {value} every weekend.", "{who}'s weekend sport is {value} now.", "{who} took up {value} for the weekends."),
+        ("Which sport does {who} do at weekends?",),
+        tuple(SPORTS),
+    ),
+    Family(
+        "dish",
+        ("{who} always orders {value} at the canteen.", "At the canteen {who} now takes the {value}.", "{who}'s usual canteen lunch is {value}."),
+        ("What does {who} usually eat at the canteen?",),
+        tuple(DISHES),
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -67,8 +212,14 @@ def updates(count: int, seed: int = 6) -> list[Update]:
     for number in range(count):
         who, family = people[number // 2 % len(people)], FAMILIES_OF_FACTS[number % len(FAMILIES_OF_FACTS)]
         values = draw.sample(family.values, draw.choice((2, 2, 3, 4)))
-        found.append(Update(who, family, tuple(draw.choice(family.says).format(who=who, value=value) for value in values),
-                            draw.choice(family.asks).format(who=who)))
+        found.append(
+            Update(
+                who,
+                family,
+                tuple(draw.choice(family.says).format(who=who, value=value) for value in values),
+                draw.choice(family.asks).format(who=who),
+            )
+        )
     return found
 
 
@@ -117,12 +268,22 @@ def holding(facts: list[Dated], at: float) -> Dated | None:
 # ------------------------------------------------------------------ the same or not
 
 _BASES = [
-    "{a} will bring {n} chairs to the garden party on {d}.", "The budget of the {f} project is {n} euros.", "{a} is allergic to peanuts and penicillin.",
-    "{a} did not like the film about {c}.", "On {d} {a} meets {b} at the office of {f}.", "The train from {c} to {e} leaves at {n} past the hour.",
-    "{a} has {n} children and a dog.", "The access code of the {f} building is {n}{n}.", "{a} prefers tea, but {b} prefers coffee.",
-    "{a} was a teacher before joining {f}.", "The {f} server needs {n} gigabytes of memory.", "{a} can't come to the meeting in {c}.",
-    "{a} buys bread every {d} at the corner shop.", "It's {n} kilometres from {c} to {e}.", "{a} lent {b} a large umbrella.",
-]  # fmt: skip
+    "{a} will bring {n} chairs to the garden party on {d}.",
+    "The budget of the {f} project is {n} euros.",
+    "{a} is allergic to peanuts and penicillin.",
+    "{a} did not like the film about {c}.",
+    "On {d} {a} meets {b} at the office of {f}.",
+    "The train from {c} to {e} leaves at {n} past the hour.",
+    "{a} has {n} children and a dog.",
+    "The access code of the {f} building is {n}{n}.",
+    "{a} prefers tea, but {b} prefers coffee.",
+    "{a} was a teacher before joining {f}.",
+    "The {f} server needs {n} gigabytes of memory.",
+    "{a} can't come to the meeting in {c}.",
+    "{a} buys bread every {d} at the corner shop.",
+    "It's {n} kilometres from {c} to {e}.",
+    "{a} lent {b} a large umbrella.",
+]
 _WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten", 11: "eleven", 12: "twelve"}
 
 
@@ -144,8 +305,13 @@ def pairs(count: int, seed: int = 10) -> list[tuple[str, str, bool]]:
             if other != text:
                 found.append((text, other, True))
         else:
-            swaps = [base.format(a=a, b=b, c=c, d=d, e=e, f=f, n=n + draw.choice((1, 2, 10))), base.format(a=b, b=a, c=c, d=d, e=e, f=f, n=n),
-                     base.format(a=a, b=b, c=e, d=d, e=c, f=f, n=n), base.format(a=a, b=b, c=c, d=other_day, e=e, f=f, n=n), _unlike(text)]
+            swaps = [
+                base.format(a=a, b=b, c=c, d=d, e=e, f=f, n=n + draw.choice((1, 2, 10))),
+                base.format(a=b, b=a, c=c, d=d, e=e, f=f, n=n),
+                base.format(a=a, b=b, c=e, d=d, e=c, f=f, n=n),
+                base.format(a=a, b=b, c=c, d=other_day, e=e, f=f, n=n),
+                _unlike(text),
+            ]
             other = draw.choice([swap for swap in swaps if swap != text])
             found.append((text, other, False))
     return found
@@ -153,12 +319,26 @@ def pairs(count: int, seed: int = 10) -> list[tuple[str, str, bool]]:
 
 def _alike(draw: random.Random, text: str, n: int) -> str:
     ways = [
-        str.upper, str.lower, lambda t: t.rstrip(".") + "!", lambda t: t.replace(" ", "  "), lambda t: f"{t} ", lambda t: t.replace(".", ""),
-        lambda t: f"Actually, {t}", lambda t: f"By the way, {t}", lambda t: f"Please note that {t}", lambda t: t.replace(f" {n} ", f" {_WORDS[n]} "),
-        lambda t: t.replace("can't", "cannot").replace("It's", "It is").replace("did not", "didn't"), lambda t: t.replace("large", "big"),
-        lambda t: t.replace("film", "movie"), lambda t: t.replace("buys", "purchases"), lambda t: t.replace("children", "kids"),
-        lambda t: _fronted(t), lambda t: t.replace(",", ""), lambda t: f"“{t}”", lambda t: t.replace(" the ", " "),
-    ]  # fmt: skip
+        str.upper,
+        str.lower,
+        lambda t: t.rstrip(".") + "!",
+        lambda t: t.replace(" ", "  "),
+        lambda t: f"{t} ",
+        lambda t: t.replace(".", ""),
+        lambda t: f"Actually, {t}",
+        lambda t: f"By the way, {t}",
+        lambda t: f"Please note that {t}",
+        lambda t: t.replace(f" {n} ", f" {_WORDS[n]} "),
+        lambda t: t.replace("can't", "cannot").replace("It's", "It is").replace("did not", "didn't"),
+        lambda t: t.replace("large", "big"),
+        lambda t: t.replace("film", "movie"),
+        lambda t: t.replace("buys", "purchases"),
+        lambda t: t.replace("children", "kids"),
+        lambda t: _fronted(t),
+        lambda t: t.replace(",", ""),
+        lambda t: f"“{t}”",
+        lambda t: t.replace(" the ", " "),
+    ]
     for way in draw.sample(ways, draw.choice((1, 2, 2))):
         text = way(text)
     return text
@@ -176,9 +356,24 @@ def _fronted(text: str) -> str:
 
 
 def _unlike(text: str) -> str:
-    for old, new in ((" did not like ", " liked "), (" is allergic ", " is not allergic "), (" can't ", " can "), (" prefers tea", " hates tea"), (" was ", " is "),
-                     (" before ", " after "), (" needs ", " has "), (" leaves ", " arrives "), (" large ", " small "), (" buys ", " sells "), (" will ", " won't "),
-                     (" has ", " had "), (" meets ", " avoids "), (" budget ", " deficit "), ("access code", "old code"), ("It's", "It isn't")):
+    for old, new in (
+        (" did not like ", " liked "),
+        (" is allergic ", " is not allergic "),
+        (" can't ", " can "),
+        (" prefers tea", " hates tea"),
+        (" was ", " is "),
+        (" before ", " after "),
+        (" needs ", " has "),
+        (" leaves ", " arrives "),
+        (" large ", " small "),
+        (" buys ", " sells "),
+        (" will ", " won't "),
+        (" has ", " had "),
+        (" meets ", " avoids "),
+        (" budget ", " deficit "),
+        ("access code", "old code"),
+        ("It's", "It isn't"),
+    ):
         if old in text:
             return text.replace(old, new, 1)
     return text + " Not."
@@ -186,7 +381,32 @@ def _unlike(text: str) -> str:
 
 # ------------------------------------------------------------------ fill
 
-_SYLLABLES = ["ba", "ce", "di", "fo", "gu", "ha", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu", "va", "we", "xi", "yo", "za", "bra", "cle", "dri", "flo", "gru"]
+_SYLLABLES = [
+    "ba",
+    "ce",
+    "di",
+    "fo",
+    "gu",
+    "ha",
+    "ki",
+    "lo",
+    "mu",
+    "na",
+    "pe",
+    "ri",
+    "so",
+    "tu",
+    "va",
+    "we",
+    "xi",
+    "yo",
+    "za",
+    "bra",
+    "cle",
+    "dri",
+    "flo",
+    "gru",
+]
 
 
 def vocabulary(size: int = 30_000, seed: int = 12) -> list[str]:

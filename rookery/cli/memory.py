@@ -271,7 +271,7 @@ def _moment(text: str) -> Any:
 
 
 def _data(item: Item) -> dict[str, Any]:
-    from rookery.memory.memory import plain
+    from rookery.memory.look import plain
 
     return plain(item)
 

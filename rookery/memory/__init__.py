@@ -4,16 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rookery.memory.insight import consolidate
-    from rookery.memory.item import Belief, Change, Item, Kept, Recalled, Recollection, Source
-    from rookery.memory.memory import Forgotten, Memory, Note, Reading
+    from rookery.memory.item import Belief, Change, Forgotten, Item, Kept, Reading, Recalled, Recollection, Source
+    from rookery.memory.memory import Memory, Note
     from rookery.memory.window import Window
 
 __all__ = [
     "Belief", "Change", "Forgotten", "Item", "Kept", "Memory", "Note", "Reading", "Recalled", "Recollection", "Source", "Window", "consolidate",
 ]  # fmt: skip
 _AT_FIRST_USE = {
-    **dict.fromkeys(("Belief", "Change", "Item", "Kept", "Recalled", "Recollection", "Source"), "rookery.memory.item"),
-    **dict.fromkeys(("Forgotten", "Memory", "Note", "Reading"), "rookery.memory.memory"),
+    **dict.fromkeys(("Belief", "Change", "Forgotten", "Item", "Kept", "Reading", "Recalled", "Recollection", "Source"), "rookery.memory.item"),
+    **dict.fromkeys(("Memory", "Note"), "rookery.memory.memory"),
     "Window": "rookery.memory.window", "consolidate": "rookery.memory.insight",
 }  # fmt: skip
 """numpy, pydantic and the rest are loaded by those who use a memory."""

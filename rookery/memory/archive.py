@@ -188,6 +188,9 @@ class Archive:
         return self.folder / SCOPE_FOLDER / f"{number}.shelf"
 
     def _save(self, shelf: Shelf) -> None:
+        if not self.store.rows("SELECT 1 FROM scope WHERE id = ?", (shelf.scope,)):
+            return  # it was forgotten, maybe by another process
+        shelf.catch_up(self.store)
         grown = len(shelf) - shelf.saved_size
         if len(shelf) >= SAVED and grown * 20 > len(shelf):
             with suppress(IndexFull):  # it is built again then
@@ -241,7 +244,6 @@ class Archive:
         """Save the large shelves and close the files."""
         for shelf, _ in self.shelves.values():
             with suppress(MemoryDamaged):
-                shelf.catch_up(self.store)
                 self._save(shelf)
         self.shelves.clear()
         self.store.close()

@@ -172,6 +172,35 @@ class Belief:
     """When the replacement was recorded."""
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What a ``forget`` did."""
+
+    items: int
+    runs: tuple[str, ...]
+    """Runs whose logs quote what was forgotten; ``rookery prune --scope`` removes the values there."""
+    clean: bool = True
+    """False: another process still reads the file, so that a few deleted pages stay in its write-ahead log until that one has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A message after its symbols were read."""
+
+    text: str
+    """As it goes to the model."""
+    stored: Mapping[str, int]
+    """Symbols that now have a new version (or had this text already), with the version."""
+    replayed: tuple[str, ...]
+    """Symbols that were brought back."""
+    shown: tuple[str, ...]
+    """Symbols that are still in the window, so that only their name stands in the text."""
+    unknown: tuple[str, ...]
+    """What looks like a symbol and is not one of this scope; it stands in the text as it was written."""
+    labels: Labels = NO_LABELS
+    """Of what was brought back."""
+
+
 @runtime_checkable
 class VectorStore(Protocol):
     """Vectors by scope and id: never text. Calls may block; memory makes them on a thread of their own.

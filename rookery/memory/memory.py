@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rookery.core.label import NO_LABELS, SECRET, Labels
+from rookery.core.label import NO_LABELS, Labels
 from rookery.core.label import join as union
 from rookery.errors import ItemUnfit, ItemUnknown, ModelError, ScopeInvalid, VectorsUnavailable
 from rookery.memory import scope as scopes
@@ -20,16 +19,17 @@ from rookery.memory.item import (
     RECALLED,
     Belief,
     Change,
+    Forgotten,
     Item,
     Kept,
     Kind,
     Moment,
+    Reading,
     Recalled,
     Recollection,
     Source,
     Trust,
     VectorStore,
-    date,
     seconds,
 )
 from rookery.memory.store import Durability
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from rookery.core.function import Tool
     from rookery.memory.archive import Archive, Ready
-    from rookery.memory.rank import Question
     from rookery.memory.window import Window
     from rookery.memory.write import Draft
     from rookery.models.embedder import Embedder
@@ -68,35 +67,6 @@ class Note:
     trust: Trust = "stated"
     labels: Labels = NO_LABELS
     links: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Forgotten:
-    """What a ``forget`` did."""
-
-    items: int
-    runs: tuple[str, ...]
-    """Runs whose logs quote what was forgotten; ``rookery prune --scope`` removes the values there."""
-    clean: bool = True
-    """False: another process still reads the file, so that a few deleted pages stay in its write-ahead log until that one has ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A message after its symbols were read."""
-
-    text: str
-    """As it goes to the model."""
-    stored: Mapping[str, int]
-    """Symbols that now have a new version (or had this text already), with the version."""
-    replayed: tuple[str, ...]
-    """Symbols that were brought back."""
-    shown: tuple[str, ...]
-    """Symbols that are still in the window, so that only their name stands in the text."""
-    unknown: tuple[str, ...]
-    """What looks like a symbol and is not one of this scope; it stands in the text as it was written."""
-    labels: Labels = NO_LABELS
-    """Of what was brought back."""
 
 
 class Memory:
@@ -215,7 +185,7 @@ class Memory:
         :param secrets: items that are labelled secret as well.
         :raises EmbedderMismatch: the vectors were made by another embedder.
         """
-        from rookery.memory import quote, rank, when
+        from rookery.memory import look, quote, rank, when
 
         archive = await self._opened()
         now = seconds(as_of) if as_of is not None else seconds(known_at) if known_at is not None else self._clock()
@@ -225,7 +195,7 @@ class Memory:
         near: Callable[[], Sequence[str]] = tuple
         if vector is not None and len(ready.shelf) > rank.WHOLE:
             near = await archive.do(archive.near, ready, vector, rank.POOL)
-        question = _Ask(self.scope, query, vector, as_of is not None, None if known_at is None else seconds(known_at), now, tuple(kinds or ()),
+        question = look.Ask(self.scope, query, vector, as_of is not None, None if known_at is None else seconds(known_at), now, tuple(kinds or ()),
                         when.intervals(query, now), min(k, MAX_FOUND, max(0, tokens) // _WORST_LINE), secrets)
         try:
             found = await archive.do(question.found, archive, ready, near)
@@ -329,15 +299,19 @@ class Memory:
 
         ``subject`` as it was given to ``keep``, ``ada / city``, or a question such as ``where does Ada live?``.
         """
+        from rookery.memory import look
+
         archive = await self._opened()
-        return await archive.do(_history, archive, self.scope, _subjects_of(subject))
+        return await archive.do(look.history, archive, self.scope, look.subjects_of(subject))
 
     async def current(self, subject: str, *, as_of: Moment | None = None, known_at: Moment | None = None) -> Item | None:
         """The statement about a subject that holds now, or held at a time, as it is known now or was known at a time."""
+        from rookery.memory import look
+
         archive = await self._opened()
         known = None if known_at is None else seconds(known_at)
         now = seconds(as_of) if as_of is not None else known if known is not None else self._clock()
-        return await archive.do(_current, archive, self.scope, _subjects_of(subject), now, known)
+        return await archive.do(look.current, archive, self.scope, look.subjects_of(subject), now, known)
 
     async def show(self, id: str) -> Item:
         """One item. Raises ItemUnknown."""
@@ -349,8 +323,10 @@ class Memory:
 
     async def items(self, *, limit: int = 1_000, kinds: Sequence[Kind] | None = None) -> list[Item]:
         """The latest items, newest first."""
+        from rookery.memory import look
+
         archive = await self._opened()
-        return await archive.do(_latest, archive, self.scope, limit, tuple(kinds or ()))
+        return await archive.do(look.latest, archive, self.scope, limit, tuple(kinds or ()))
 
     async def diff(self, write: int | None = None, *, item: str | None = None, limit: int = 100) -> list[Change]:
         """The latest changes, oldest first; of one write, or of one item."""
@@ -369,11 +345,13 @@ class Memory:
 
     async def export(self) -> AsyncIterator[dict[str, Any]]:
         """All items that hold or held, as plain data, oldest first; ``keep_many`` of their fields builds them again."""
+        from rookery.memory import look
+
         archive = await self._opened()
         after = 0
-        while page := await archive.do(_page, archive, self.scope, after):
+        while page := await archive.do(look.page, archive, self.scope, after):
             for _, item in page:
-                yield plain(item)
+                yield look.plain(item)
             after = page[-1][0]
 
     # -------------------------------------------------------------- forgetting
@@ -390,8 +368,10 @@ class Memory:
             raise ScopeInvalid(f"this is the memory of {self.scope}, not of {scope!r:.80}", scope=self.scope, hint="open the memory of that scope")
         if scope is None and not ids and source is None:
             raise ItemUnfit("nothing says what to forget", scope=self.scope, hint="ids=, source=, or scope= for everything")
+        from rookery.memory import look
+
         archive = await self._opened()
-        return await archive.do(_forget, archive, self.scope, None if scope is not None else tuple(ids), source, self._clock())
+        return await archive.do(look.forget, archive, self.scope, None if scope is not None else tuple(ids), source, self._clock())
 
     # -------------------------------------------------------------- symbols
 
@@ -496,150 +476,3 @@ class Memory:
             await other.settle()
             await other.aclose()
         return int((await archive.do(archive.store.rows, "SELECT count(*) FROM vector"))[0][0])
-
-
-# ------------------------------------------------------------------ on the archive's thread
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """A recall, ready to be carried out."""
-
-    scope: str
-    query: str
-    vector: NDArray[np.float32] | None
-    only_valid: bool
-    known_at: float | None
-    now: float
-    kinds: tuple[str, ...]
-    intervals: Sequence[tuple[float, float]]
-    k: int
-    secrets: bool
-
-    def found(self, archive: Archive, ready: Ready, near: Callable[[], Sequence[str]]) -> list[Recalled]:
-        from rookery.memory import rank
-
-        shelf = ready.shelf
-        slots, scores = rank.ranked(shelf, self._question(archive, ready, near), self.k)
-        uids = [shelf.slots.id(slot) for slot in slots.tolist()]
-        score = dict(zip(uids, scores.tolist(), strict=True))
-        return [Recalled(item, score[item.id], "", after) for item, after in archive.store.with_successors(self.scope, uids)
-                if self.secrets or SECRET not in item.labels]
-
-    def _question(self, archive: Archive, ready: Ready, near: Callable[[], Sequence[str]]) -> Question:
-        from rookery.memory import rank, subject
-
-        shelf = ready.shelf
-        keep, end = shelf.alive(), None
-        if self.known_at is not None:
-            end = shelf.column("end").copy()
-            for uid, before in _undone(archive, self.scope, self.known_at):
-                slot = shelf.slots.find(uid)
-                if slot is not None and before is None:
-                    keep[slot] = False
-                elif slot is not None and before is not None:
-                    end[slot] = before
-        if self.only_valid:
-            keep &= (shelf.column("begin") <= self.now) & (self.now < (shelf.column("end") if end is None else end))
-        if self.kinds:
-            keep &= rank.kinds_mask(shelf, self.kinds)
-        return rank.Question(self.query, self.vector, near, self.now, self.intervals, subject.asked(self.query), keep, end)
-
-
-def _undone(archive: Archive, scope: str, known_at: float) -> list[tuple[str, float | None]]:
-    """What was changed after a time, newest first: items that were not there then (None), and until when others held before."""
-    known = archive.store.scope(scope)
-    sql = "SELECT item, verb, before FROM change WHERE scope = ? AND at > ? ORDER BY seq DESC"
-    rows = archive.store.rows(sql, (known[0], known_at)) if known else []
-    return [(uid, None if verb == "keep" else json.loads(before)["valid_to"]) for uid, verb, before in rows
-            if verb == "keep" or (verb in ("close", "restore") and before and "valid_to" in before)]
-
-
-def _subjects_of(text: str) -> list[str]:
-    """The subjects that a text may mean."""
-    from rookery.memory import subject
-
-    return list(dict.fromkeys(found for found in (subject.normal(text), subject.asked(text), subject.read(text)) if found))
-
-
-def _history(archive: Archive, scope: str, subjects: Sequence[str]) -> list[Belief]:
-    for subject in [*subjects, *_near_subjects(archive, scope, subjects)]:
-        found = archive.store.timeline(scope, subject)
-        if found:
-            recorded = {item.id: item.recorded_at for item, _ in found}
-            return [Belief(item, after, recorded.get(after, FOREVER)) for item, after in found]
-    return []
-
-
-def _near_subjects(archive: Archive, scope: str, subjects: Sequence[str]) -> list[str]:
-    """Subjects of which all of one side is in the words asked for, those that share most first: ``lab meeting`` finds ``lab / day``."""
-    from rookery.index.text import terms
-
-    ready = archive.ready(scope)
-    asked = set(terms(" ".join(subjects)))
-    found = []
-    for name in ready.shelf.subjects.texts if ready is not None else ():
-        who, _, what = name.partition(" / ")
-        shared = [part for part in (set(terms(who)), set(terms(what))) if part and part <= asked]
-        if shared and set(terms(who)) & asked:
-            found.append((-sum(len(part) for part in shared), name))
-    return [name for _, name in sorted(found)]
-
-
-def _current(archive: Archive, scope: str, subjects: Sequence[str], now: float, known_at: float | None) -> Item | None:
-    for subject in subjects:
-        found = [item for item, _ in archive.store.timeline(scope, subject)]
-        if known_at is not None:
-            ends = {change.item: change.before["valid_to"] for item in found for change in reversed(archive.store.changes(scope, item=item.id))
-                    if change.at > known_at and "valid_to" in change.before}
-            found = [replace(item, valid_to=ends.get(item.id, item.valid_to)) for item in found if item.recorded_at <= known_at]
-        valid = [item for item in found if item.is_valid(now)]
-        if valid:
-            return max(valid, key=lambda item: (item.trust != "untrusted", item.valid_from, item.recorded_at))
-    return None
-
-
-def _latest(archive: Archive, scope: str, limit: int, kinds: tuple[str, ...]) -> list[Item]:
-    from rookery.memory.store import FIELDS, item_of
-
-    known = archive.store.scope(scope)
-    if known is None:
-        return []
-    where = f" AND kind IN ({','.join('?' * len(kinds))})" if kinds else ""
-    rows = archive.store.rows(f"SELECT {FIELDS} FROM item WHERE scope = ? AND live{where} ORDER BY id DESC LIMIT ?", (known[0], *kinds, limit))
-    return [item_of(row, scope) for row in rows]
-
-
-def _page(archive: Archive, scope: str, after: int) -> list[tuple[int, Item]]:
-    from rookery.memory.store import FIELDS, item_of
-
-    known = archive.store.scope(scope)
-    if known is None:
-        return []
-    rows = archive.store.rows(f"SELECT {FIELDS} FROM item WHERE scope = ? AND live AND id > ? ORDER BY id LIMIT 500", (known[0], after))
-    return [(row[-1], item_of(row, scope)) for row in rows]
-
-
-def plain(item: Item) -> dict[str, Any]:
-    """An item as plain data, without what is empty."""
-    source = {name: getattr(item.source, name) for name in ("name", "speaker", "session", "run") if getattr(item.source, name)}
-    data = {"id": item.id, "scope": item.scope, "text": item.text, "kind": item.kind, "subject": item.subject, "source": source,
-            "valid_from": item.valid_from, "valid_to": None if item.valid_to == FOREVER else item.valid_to, "recorded_at": item.recorded_at,
-            "date": date(item.valid_from), "confidence": item.confidence, "trust": item.trust, "labels": sorted(item.labels),
-            "evidence": item.evidence, "links": list(item.links)}  # fmt: skip
-    return {name: value for name, value in data.items() if value not in ("", [], {}, None)}
-
-
-def _forget(archive: Archive, scope: str, ids: tuple[str, ...] | None, source: str | None, now: float) -> Forgotten:
-    from rookery.memory import write
-
-    known = archive.store.scope(scope)
-    if known is None:
-        return Forgotten(0, ())
-    if ids is not None and source is not None:
-        ids += tuple(uid for (uid,) in archive.store.rows("SELECT uid FROM item WHERE scope = ? AND source = ?", (known[0], source)))
-    before = archive.store.rows("SELECT count(*) FROM item WHERE scope = ?", (known[0],))[0][0]
-    runs = write.forget(archive.store, scope, ids, now)
-    gone = before - archive.store.rows("SELECT count(*) FROM item WHERE scope = ?", (known[0],))[0][0]
-    clean = archive.erase(known[0], scope)
-    return Forgotten(gone, tuple(runs), clean)

@@ -44,6 +44,12 @@ class Names:
     def find(self, text: str) -> int | None:
         return self._numbers.get(text)
 
+    def drop(self, number: int) -> None:
+        """Forget a text that nothing has any more; its number stays empty."""
+        self._numbers.pop(self.texts[number], None)
+        self.texts[number] = ""
+        self._numbers.setdefault("", 0)
+
 
 class Shelf:
     """What a recall looks at. ``catch_up`` first: it is as new as the store then.
@@ -162,6 +168,11 @@ class Shelf:
             self._wide = None
         self.columns["begin"][slot] = np.inf
         self.columns["embedded"][slot] = False
+        for column, names in (("speaker", self.speakers), ("session", self.sessions), ("subject", self.subjects)):
+            number = int(self.columns[column][slot])
+            self.columns[column][slot] = 0
+            if number and not np.any(self.column(column) == number):
+                names.drop(number)
         self.waiting.pop(uid, None)
 
     def take_vectors(self, slots: Places, vectors: NDArray[Any]) -> None:

@@ -6,8 +6,7 @@ from rookery.core.label import Labels
 from rookery.core.label import join as union
 from rookery.errors import ItemUnfit, ItemUnknown
 from rookery.memory import near, quote, symbol, write
-from rookery.memory.item import FOREVER, Item, Kind, Source
-from rookery.memory.memory import Reading
+from rookery.memory.item import FOREVER, Item, Kind, Reading, Source
 from rookery.memory.store import Store, new_uid
 
 

@@ -23,8 +23,31 @@ def memory_at(path: Path, **options: object) -> Memory:
     return Memory(scope="user:ada", path=path, vectors=ExactVectors(), **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("scope", ["", " ", "a b", "../x", "a/b", "a\\b", ".", "..", "a..b", ".a", "a.", "a\x00b", "a\nb", "a\u202eb", "a\u200bb", "x" * 201,
-                                   "e\u0301", "\ud800", None, 7])
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "",
+        " ",
+        "a b",
+        "../x",
+        "a/b",
+        "a\\b",
+        ".",
+        "..",
+        "a..b",
+        ".a",
+        "a.",
+        "a\x00b",
+        "a\nb",
+        "a\u202eb",
+        "a\u200bb",
+        "x" * 201,
+        "e\u0301",
+        "\ud800",
+        None,
+        7,
+    ],
+)
 def test_scopes_with_odd_names_are_refused(scope: object, tmp_path: Path) -> None:
     with pytest.raises(ScopeInvalid):
         Memory(scope=scope, path=tmp_path)  # type: ignore[arg-type]
@@ -38,10 +61,22 @@ async def test_scopes_with_proper_names(scope: str, tmp_path: Path) -> None:
         assert [item.scope for item in await memory.items()] == [scope]
 
 
-@pytest.mark.parametrize(("text", "options"), [
-    ("", {}), ("  \n ", {}), ("x" * 1_000_001, {}), ("half \ud800", {}), ("x", {"kind": "thought"}), ("x", {"confidence": 1.5}),
-    ("x", {"confidence": float("nan")}), ("x", {"at": 10.0, "valid_to": 5.0}), ("x", {"at": float("nan")}), ("x", {"at": float("inf")}), (None, {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("", {}),
+        ("  \n ", {}),
+        ("x" * 1_000_001, {}),
+        ("half \ud800", {}),
+        ("x", {"kind": "thought"}),
+        ("x", {"confidence": 1.5}),
+        ("x", {"confidence": float("nan")}),
+        ("x", {"at": 10.0, "valid_to": 5.0}),
+        ("x", {"at": float("nan")}),
+        ("x", {"at": float("inf")}),
+        (None, {}),
+    ],
+)
 async def test_what_cannot_be_kept_is_refused_and_nothing_is_written(text: str, options: dict[str, object], tmp_path: Path) -> None:
     async with memory_at(tmp_path) as memory:
         with pytest.raises(ItemUnfit):

@@ -16,8 +16,8 @@ from rookery.errors import ItemUnfit, ItemUnknown, ScopeInvalid
 from rookery.memory import Memory, Note, Source, consolidate
 from rookery.memory.exact import ExactVectors
 from rookery.memory.item import RECALLED
-from rookery.memory.scope import label, words
 from rookery.memory.quote import HEAD
+from rookery.memory.scope import label, words
 from rookery.testing import ScriptedModel
 from tests.memory.cases import PAYLOADS
 from tests.memory.suite import LINE, unquoted
@@ -241,8 +241,12 @@ async def test_export_can_be_kept_again(tmp_path: Path) -> None:
         await memory.keep("Ada lives in Rome.", at=JUNE)
         lines = [json.loads(json.dumps(data)) async for data in memory.export()]
     async with memory_at(tmp_path / "b") as memory:
-        await memory.keep_many([Note(data["text"], data["kind"], at=data["valid_from"], source=Source(**data.get("source", {})),
-                                     subject=data.get("subject", "")) for data in lines])
+        await memory.keep_many(
+            [
+                Note(data["text"], data["kind"], at=data["valid_from"], source=Source(**data.get("source", {})), subject=data.get("subject", ""))
+                for data in lines
+            ]
+        )
         assert [data["text"] async for data in memory.export()] == ["Ada lives in Paris.", "Ada lives in Rome."]
         current = await memory.current("ada / city")
         assert current is not None and current.text == "Ada lives in Rome."
@@ -258,7 +262,7 @@ async def test_two_processes_on_one_folder_see_each_other_s_writes(tmp_path: Pat
         other._archive = Archive(tmp_path, vectors=ExactVectors(), durable="process")  # as another process would have its own
         other._archive.users = 1
         second = await other.keep("Ada lives in Rome.")
-        assert [item.id for item in (await memory.recall("where does Ada live?")).items][0] == second.id
+        assert (await memory.recall("where does Ada live?")).items[0].id == second.id
         await other.forget(ids=[second.id])
         assert second.id not in [item.id for item in (await memory.recall("where does Ada live?")).items]
         await other.aclose()
@@ -321,8 +325,12 @@ async def test_symbols_work_in_any_prompt_over_a_model(tmp_path: Path) -> None:
 async def test_consolidating_is_capped_goes_on_where_it_stopped_and_keeps_only_what_has_evidence(tmp_path: Path) -> None:
     def reply(request: object) -> str:
         ids = [part.partition(" ")[0].rpartition("/")[2] for part in request.text.split("[memory ")[1:]]  # type: ignore[attr-defined]
-        return json.dumps([{"text": f"Ada saw {len(ids)} rooks in all.", "kind": "summary", "evidence": ids[:2]},
-                           {"text": "Ada lives on Mars.", "kind": "fact", "evidence": ["000000000000"]}])
+        return json.dumps(
+            [
+                {"text": f"Ada saw {len(ids)} rooks in all.", "kind": "summary", "evidence": ids[:2]},
+                {"text": "Ada lives on Mars.", "kind": "fact", "evidence": ["000000000000"]},
+            ]
+        )
 
     async with memory_at(tmp_path) as memory:
         await memory.keep_many([Note(f"Ada saw rook number {number}.", "event", source=f"turn {number}") for number in range(45)])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.memory_streams import sentences
 from rookery.errors import EmbedderMismatch, VectorsUnavailable
 from rookery.memory import Memory, Note
 from rookery.memory.chroma import ChromaVectors
@@ -132,7 +133,7 @@ async def test_large_scopes_are_searched_through_the_store(tmp_path: Path) -> No
 
     async with Memory(scope="user:ada", path=tmp_path) as memory:
         count = rank.WHOLE + 400
-        await memory.keep_many([Note(f"Entry {number} of the ledger: {number * 7919 % 10007} crates of apples.", "event") for number in range(count)])
+        await memory.keep_many([Note(text, "event") for text in sentences(count)])
         await memory.keep("The physician prescribed rest.", kind="event")
         await memory.settle()
         found = await memory.recall("what did the doctor say?", tokens=2_000, k=5)
