@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -124,7 +125,7 @@ class Archive:
         return Ready(shelf, token, self._waiting(shelf))
 
     def _waiting(self, shelf: Shelf) -> list[tuple[str, str]]:
-        uids = list(shelf.waiting)[-EMBED_AT_ONCE:]
+        uids = list(islice(reversed(shelf.waiting), EMBED_AT_ONCE))
         if not uids:
             return []
         marks = ",".join("?" * len(uids))

@@ -22,8 +22,10 @@ from rookery.memory.when import Interval
 
 Vector = NDArray[np.float32]
 WHOLE = 4_096
-"""Up to so many items all are scored; above, those that words or vectors find, and their neighbours."""
+"""Up to so many items all are scored; above, those that words or vectors find, and the neighbours of the first of them."""
 POOL = 128
+_FIRST = 32
+"""Of each list, so many bring their neighbours along."""
 K1, B = 1.2, 0.75
 
 
@@ -115,8 +117,8 @@ def _candidates(shelf: Shelf, question: Question, asked: Mapping[str, float], ke
     number = shelf.subjects.find(question.subject) if question.subject else None
     if number:
         found.append(np.flatnonzero((shelf.column("subject") == number) & keep)[-pool:])
-    near = around(shelf, np.unique(np.concatenate(found)), 1)
-    return np.unique(near[near >= 0])
+    first = around(shelf, np.concatenate([some[:_FIRST] for some in found]), 1)
+    return np.unique(np.concatenate([*found, first[first >= 0]]))
 
 
 def around(shelf: Shelf, slots: Places, reach: int) -> NDArray[np.int64]:
