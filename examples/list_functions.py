@@ -427,9 +427,9 @@ def observe(task: Task, count: int) -> list[str]:
 
 @tool(inline=True)
 def derive(task: Task, observations: list[str], count: int) -> list[str]:
-    """What else holds; and forms that several observations together speak for."""
+    """Forms that the observations speak for, first those that several do; and what else holds."""
     forms = forms_for(observations)
-    both = [f"it could be {form}" for form in dict.fromkeys(forms) if forms.count(form) > 1]
+    both = [f"it could be {form}" for form in sorted(dict.fromkeys(forms), key=lambda form: -forms.count(form))]
     others = [text for text in seen_in(task.pairs) if text not in observations]
     _chance("derive", str(task), observations).shuffle(others)
     return [*both, *others][:count]
