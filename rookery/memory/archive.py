@@ -34,6 +34,8 @@ SAVED = 2_000
 EMBED_AT_ONCE = 512
 SEND_AT = 1_024
 """So many vectors are collected before the vector store gets them; until then they are compared one by one."""
+EXACT = 16_384
+"""Up to so many vectors are compared one by one, which takes some milliseconds and misses none; above, the vector store is asked."""
 WAIT_S = 0.2
 """A vector store that takes longer, because it still opens its files or is far away, is not waited for: words find the candidates."""
 SCOPE_FOLDER, VECTOR_FOLDER = "shelves", "vectors"
@@ -171,6 +173,8 @@ class Archive:
 
     def near(self, ready: Ready, vector: NDArray[np.float32], k: int) -> Callable[[], list[str]]:
         """Begin a search of the vector store; what is called for the ids may raise VectorsUnavailable."""
+        if len(ready.shelf) <= EXACT:
+            return lambda: _nearest_of(ready.shelf, None, vector, k)
         future: Future[list[str]] = self.outbox.nearest(ready.token, vector, k)
         unsent = list(self.unsent.get(ready.token, ()))
 
@@ -256,12 +260,15 @@ class Archive:
         self._pool.shutdown(wait=True)
 
 
-def _nearest_of(shelf: Shelf, uids: Sequence[str], vector: NDArray[np.float32], k: int) -> list[str]:
-    """The nearest of some items, compared one by one."""
-    slots = np.array([slot for uid in uids if (slot := shelf.slots.find(uid)) is not None], np.int64)
+def _nearest_of(shelf: Shelf, uids: Sequence[str] | None, vector: NDArray[np.float32], k: int) -> list[str]:
+    """The nearest of some items, or of all, compared one by one."""
+    if uids is None:
+        slots = np.flatnonzero(shelf.column("embedded"))
+    else:
+        slots = np.array([slot for uid in uids if (slot := shelf.slots.find(uid)) is not None], np.int64)
     if not len(slots):
         return []
-    found, _ = best(slots, (shelf.rows[slots].astype(np.float32) @ vector).astype(np.float64), k)
+    found, _ = best(slots, shelf.cosines(vector, slots), k)
     return [shelf.slots.id(slot) for slot in found.tolist()]
 
 

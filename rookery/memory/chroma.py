@@ -22,7 +22,7 @@ from rookery.errors import VectorsUnavailable
 T = TypeVar("T")
 _BATCH = 5_000
 """Chroma takes at most some 5,400 at a time."""
-_HNSW = {"space": "ip", "ef_construction": 80, "max_neighbors": 16, "ef_search": 128, "batch_size": 1_000, "sync_threshold": 10_000, "num_threads": 2}
+_HNSW = {"space": "ip", "ef_construction": 80, "max_neighbors": 16, "ef_search": 200, "batch_size": 1_000, "sync_threshold": 10_000, "num_threads": 2}
 _AGAIN = "it is tried again later; `rookery memory reindex` builds it anew"
 
 

@@ -281,7 +281,7 @@ class Memory:
         return replace(found, line=best)
 
     async def rivals(self, text: str, *, k: int = 10) -> list[Item]:
-        """Items that may be older statements of the same thing, likeliest first; what a person or a model looks at before they contradict it."""
+        """Facts and preferences that may be older statements of the same thing, likeliest first; to look at before one contradicts them."""
         from rookery.memory import rank, subject
 
         archive = await self._opened()

@@ -52,6 +52,9 @@ _RIVALS = 24
 _AS_GOOD = 0.75
 _ALIKE = 0.45
 """Cosines of the embedder that ships with rookery, on generated statements of another seed than the benchmark's."""
+_NAME = re.compile(r"(?:[A-Z][\w-]*(?:'s)?(?: |\b)){2,}|(?<!^)\b[A-Z][\w-]*|^[A-Z][\w-]*(?='s)")
+_NAMED = 3.0
+"""How much more the names in a statement count when its rivals are looked for: it is about them that it is one."""
 _SINGLE = [KINDS.index(kind) for kind in sorted(SINGLE)]
 
 
@@ -71,12 +74,14 @@ class Question:
     """Which slots may be found."""
     end: Scores | None = None
     """By slot, until when each item holds, where that is not what the shelf says."""
+    terms: Mapping[str, float] | None = None
+    """What is looked for by words, where that is not simply the text's."""
 
 
 def ranked(shelf: Shelf, question: Question, k: int, weights: Weights = WEIGHTS) -> tuple[Places, Scores]:
     """Slots and scores of the best ``k``, best first."""
     keep = shelf.alive() if question.keep is None else question.keep & shelf.alive()
-    asked = _asked(shelf, question.text)
+    asked = question.terms or _asked(shelf, question.text)
     places = _candidates(shelf, question, asked, keep, max(POOL, 2 * k))
     if not len(places):
         return places, np.zeros(0)
@@ -242,9 +247,15 @@ def _newest_rival_first(shelf: Shelf, slots: Places, question: Question, until: 
 
 
 def rivals(shelf: Shelf, text: str, subject: str, k: int, vector: Vector | None = None) -> Places:
-    """Slots of what may be older statements of the same thing, likeliest first: of the same subject, or with the same words."""
+    """Slots of what may be older statements of the same thing, likeliest first: of the same subject, or with the same words.
+
+    Facts and preferences alone: what happened is not contradicted by what happens later.
+    """
     weights = Weights(words=(1.0, 0.0, 0.0, 0.0), vectors=(0.5, 0.0, 0.0), speaker=1.0, stale=1.0)
-    return ranked(shelf, Question(text, vector, subject=subject), k, weights)[0]
+    names = {term for name in _NAME.findall(text) for term in terms(name.replace("'s", ""))}
+    asked = {term: weight * (_NAMED if term in names else 1.0) for term, weight in bag(text).items()}
+    question = Question(text, vector, subject=subject, terms=asked, keep=kinds_mask(shelf, sorted(SINGLE)))
+    return ranked(shelf, question, k, weights)[0]
 
 
 def kinds_mask(shelf: Shelf, kinds: Sequence[str]) -> Mask:

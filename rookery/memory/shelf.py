@@ -18,7 +18,7 @@ from rookery.memory.item import KINDS
 from rookery.memory.store import OF_SCOPE, Store
 
 KIND = "memory"
-_SINGLE_PRECISION = 8_192
+_SINGLE_PRECISION = 16_384
 """Up to so many rows are also held in single precision, since changing them takes longer than comparing."""
 _ROWS = "uid, id, text, kind, subject, valid_from, valid_to, speaker, session"
 _COLUMNS: dict[str, Any] = {

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.memory_streams import sentences
 from rookery.errors import EmbedderMismatch, VectorsUnavailable
-from rookery.memory import Memory, Note
+from rookery.memory import Memory, Note, rank
 from rookery.memory.chroma import ChromaVectors
 from rookery.memory.exact import ExactVectors
 from rookery.testing import check_vector_store
@@ -128,14 +128,31 @@ async def test_another_embedder_is_refused_until_it_is_indexed_again(tmp_path: P
             await memory.recall("rook")
 
 
-async def test_large_scopes_are_searched_through_the_store(tmp_path: Path) -> None:
-    from rookery.memory import rank
-
-    async with Memory(scope="user:ada", path=tmp_path) as memory:
-        count = rank.WHOLE + 400
-        await memory.keep_many([Note(text, "event") for text in sentences(count)])
+async def test_meaning_is_found_in_large_scopes_too(tmp_path: Path) -> None:
+    async with Memory(scope="user:ada", path=tmp_path, vectors=ExactVectors()) as memory:
+        await memory.keep_many([Note(text, "event") for text in sentences(rank.WHOLE + 400)])
         await memory.keep("The physician prescribed rest.", kind="event")
         await memory.settle()
         found = await memory.recall("what did the doctor say?", tokens=2_000, k=5)
-        assert not found.by_words_only
-        assert "The physician prescribed rest." in [item.text for item in found.items], "no word in common: the vector store found it"
+        assert "The physician prescribed rest." in [item.text for item in found.items], "no word in common"
+
+
+async def test_very_large_scopes_are_searched_through_the_vector_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Seen(ExactVectors):
+        def nearest(self, scope: str, vector: np.ndarray, k: int) -> list[str]:
+            asked.append(k)
+            return super().nearest(scope, vector, k)
+
+    monkeypatch.setattr("rookery.memory.archive.EXACT", 100)
+    async with Memory(scope="user:ada", path=tmp_path, vectors=Seen()) as memory:
+        await memory.keep_many([Note(text, "event") for text in sentences(rank.WHOLE + 100)])
+        await memory.keep("The physician prescribed rest.", kind="event")
+        await memory.settle()
+        found = await memory.recall("what did the doctor say?", tokens=2_000, k=5)
+        assert asked == [rank.POOL] and not found.by_words_only
+        assert "The physician prescribed rest." in [item.text for item in found.items]
+        await memory.keep("The surgeon operated at noon.", kind="event")
+        found = await memory.recall("what did the doctor do?", tokens=2_000, k=5)
+        assert "The surgeon operated at noon." in [item.text for item in found.items], "also before the vector store has it"
