@@ -153,7 +153,7 @@ class Bubblewrap:
             waiting.append(_start(kind))
         while len(self._waiting) > 4:
             for cell in self._waiting.pop(next(iter(self._waiting))):
-                cell.kill()
+                cell.bury()
                 cell.close()
 
 

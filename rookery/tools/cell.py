@@ -143,7 +143,10 @@ class Cell:
     @property
     def inner(self) -> int | None:
         """The process inside, by its number out here; None before it is there."""
-        if self._inner is None:
+        if self._inner is None and self._pidfd != -1:
+            if self._loop is None:  # nobody else reads it yet
+                with contextlib.suppress(OSError):
+                    self._read[self._status] += os.read(self._status, _CHUNK)
             for line in self._read[self._status].splitlines():
                 found = json.loads(line).get("child-pid") if line.startswith(b"{") and line.endswith(b"}") else None
                 if found is not None and _parent(found) == self.pid:
@@ -171,8 +174,21 @@ class Cell:
         """End the process inside, and with it (it is the first of its namespace) all others there."""
         if self.inner is not None:
             _signal(self._inner_fd)
-        else:
-            _signal(self._pidfd)
+        elif self.is_alive:
+            self._kill_unfinished()
+
+    def _kill_unfinished(self) -> None:
+        """End bubblewrap and its child while they set up the sandbox. Until that is done the child waits for its parent and does not die
+        with it, so the parent is stopped first, lest it start one after the look at its children."""
+        _signal(self._pidfd, signal.SIGSTOP)
+        for _ in range(100):
+            if _state(self.pid) in "TtZX":
+                break
+            time.sleep(0.0005)
+        with contextlib.suppress(OSError):
+            for child in map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()):
+                os.kill(child, signal.SIGKILL)  # its parent is stopped and does not reap it, so the number is still its own
+        _signal(self._pidfd)
 
     async def end(self) -> None:
         """Kill it unless it ends by itself, and wait until it is gone; also when cancelled meanwhile."""
@@ -183,15 +199,17 @@ class Cell:
             async with asyncio.timeout(1.0):
                 await self.ended()
         except TimeoutError:
+            self.kill()
             _signal(self._pidfd)
             await self.ended()
         finally:
             if self.exit_code is None:
-                self._bury()
+                self.bury()
             self.close()
 
-    def _bury(self) -> None:
+    def bury(self) -> None:
         """End it when there is no event loop to wait in: it dies at once, so this takes moments."""
+        self.kill()
         _signal(self._pidfd)
         for _ in range(100):
             if self._reap():
@@ -240,18 +258,27 @@ class Cell:
         self._pidfd = self._inner_fd = self._ask = -1
 
 
-def _signal(pidfd: int) -> None:
+def _signal(pidfd: int, number: int = signal.SIGKILL) -> None:
     if pidfd == -1:
         return
     with contextlib.suppress(OSError):  # it has ended already
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        signal.pidfd_send_signal(pidfd, number)
+
+
+def _stat(pid: int) -> list[str]:
+    """Of a process, its state, its parent and so on (proc(5)); of one that is gone, that it is dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["X", "-1"]
+
+
+def _state(pid: int) -> str:
+    return _stat(pid)[0]
 
 
 def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return -1
+    return int(_stat(pid)[1])
 
 
 def start(command: Callable[[int, int, int, int], Sequence[str]], *, seccomp: bytes, user: int | None) -> Cell:

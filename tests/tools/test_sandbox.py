@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ from rookery.tools.bubblewrap import Bubblewrap
 from rookery.tools.ladder import Ladder, best_sandbox, run_python
 from rookery.tools.monty import Monty
 from rookery.tools.sandbox import MAX_DEPTH, Program, Sandbox, SandboxLimit, check_program, poison, read_value
-from tests.tools.escape import Unsandboxed, descendants
+from tests.tools.escape import Unsandboxed, descendants, strays
 
 has_bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None and not os.environ.get("CI"), reason="bubblewrap is not installed")
 RUNGS: list[object] = [
@@ -261,6 +262,26 @@ async def test_a_cancelled_run_leaves_no_process() -> None:
             await running
         assert _own() <= before
     await box.aclose()
+
+
+@has_bubblewrap
+async def test_a_start_that_is_broken_off_leaves_no_process() -> None:
+    """At any moment of it: while it is set up, what is inside does not die with its parent by itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # the sandbox's user gets through
+        await _break_off(Path(folder))
+
+
+async def _break_off(folder: Path) -> None:
+    box, began = Bubblewrap(ready=1, cache=folder / "roots"), time.time()
+    assert (await box.run(Program(source="1"))).ok
+    for after_ms in (*range(16), *range(16)):
+        running = asyncio.ensure_future(box.run(Program(source="1"), limit=SandboxLimit(disk_mb=2 + after_ms)))  # of a kind that does not wait
+        await asyncio.sleep(after_ms / 1000)
+        running.cancel()
+        await asyncio.wait([running])
+    await box.aclose()
+    assert not strays(str(folder), began)
 
 
 @has_bubblewrap
