@@ -410,8 +410,9 @@ async def duplicates(quick: bool) -> Part:
 ODD = ["' OR 1=1 --", "%", "_", "*", "user:1' UNION SELECT text FROM item --", "\x00", "../../memory.db", '{"$ne": null}', "a" * 500, "", "0" * 12]
 
 
-async def isolation(quick: bool) -> Part:
-    operations, scopes = (20_000, 200) if quick else (1_000_000, 1_000)
+async def isolation(quick: bool, wanted: int = 0) -> Part:
+    operations, scopes = (10_000, 200) if quick else (1_000_000, 1_000)
+    operations = wanted or operations
     draw = random.Random(11)
     leaks: list[str] = []
     held: list[dict[str, str]] = [{} for _ in range(scopes)]
@@ -838,6 +839,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = options(
         __doc__,
         argv,
+        operations={"default": 0, "type": int, "metavar": "N", "help": "operations of M11; 1,000,000 by default, 10,000 with --quick"},
         only={"default": "", "metavar": "M1,M12", "help": "only these parts"},
         sizes={"default": "", "metavar": "N,N", "help": "items of M12; 1000,100000,1000000 by default, 1000,10000 with --quick"},
     )
@@ -851,6 +853,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name == "M12":
             numbers = [int(size) for size in chosen.sizes.split(",") if size] or ([1_000, 10_000] if chosen.quick else [1_000, 100_000, 1_000_000])
             part = asyncio.run(sizes(chosen.quick, numbers))
+        elif name == "M11":
+            part = asyncio.run(isolation(chosen.quick, chosen.operations))
         else:
             part = asyncio.run(PARTS[name](chosen.quick))  # type: ignore[arg-type]
         say(f"{name}: {time.perf_counter() - began:.1f} s")

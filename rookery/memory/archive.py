@@ -27,7 +27,7 @@ from rookery.memory.store import OF_SCOPE, Durability, Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
-SHELVES = 256
+SHELVES = 1_024
 """So many scopes are kept ready; the one that was used longest ago goes first."""
 SAVED = 2_000
 """Shelves of at least so many items are saved; smaller ones are built from the store in less time than a look at a file is worth."""
