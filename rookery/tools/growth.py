@@ -1,5 +1,8 @@
-"""Growing a library: problems are solved with code, and what helped becomes tools, after proof; a program on the engine, so that it
-is logged, limited, and goes on where it was stopped (after CRAFT, arXiv 2309.17428, section 2, with what its verification lacks)."""
+"""Growing a library: problems are solved with code, and what helped becomes tools, after proof.
+
+It is a program on the engine, so that it is logged, limited, and goes on where it was stopped. The stages are those of CRAFT
+(arXiv 2309.17428, section 2), with the verification that they lack there.
+"""
 
 from __future__ import annotations
 

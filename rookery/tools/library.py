@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import functools
-import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +14,14 @@ from rookery.core.function import Tool
 from rookery.errors import LibraryDamaged, ToolError, ToolUnbound, ToolUnfit, ToolUnknown
 from rookery.models.embedder import Embedder
 from rookery.tools import store
+from rookery.tools.binding import LateSandbox, counted, then, through_alias
 from rookery.tools.dedupe import Duplicates, find_duplicates
 from rookery.tools.describe import Subject, check_examples, describe
 from rookery.tools.find import Finding, ToolIndex, ToolText
 from rookery.tools.ladder import best_sandbox
 from rookery.tools.record import Alias, Example, ToolRecord, Use
 from rookery.tools.sandbox import Sandbox
-from rookery.tools.source import from_source, shapes_of, signature_of_source
+from rookery.tools.source import from_source, shapes_of
 from rookery.tools.trial import Proof, prove, side_by_side
 
 HELD_BACK = 2
@@ -150,8 +148,9 @@ class ToolLibrary:
         """
         alias = self._aliases.get(name)
         if alias is not None:
-            return self._counted(self._adapted(alias, self._plain(alias.survivor)), alias.survivor)
-        return self._counted(self._plain(name), name)
+            adapted = through_alias(alias, self._plain(alias.survivor), self._records[name])
+            return counted(adapted, lambda ok: self.note_call(alias.survivor, ok=ok))
+        return counted(self._plain(name), lambda ok: self.note_call(name, ok=ok))
 
     def _plain(self, name: str) -> Tool[..., Any]:
         """The tool, its calls not counted."""
@@ -166,33 +165,7 @@ class ToolLibrary:
         return bound
 
     def _from_source(self, record: ToolRecord) -> Tool[..., Any]:
-        return from_source(record.source, name=record.name, sandbox=_Late(self), labels=record.labels, effect=record.effect)
-
-    def _adapted(self, alias: Alias, survivor: Tool[..., Any]) -> Tool[..., Any]:
-        dropped = self._records[alias.name]
-
-        async def call(**arguments: Any) -> Any:
-            value = survivor.function(**alias.translated(arguments))
-            return await value if inspect.isawaitable(value) else value
-
-        _, doc, signature = signature_of_source(dropped.source, dropped.name)
-        return Tool(call, name=alias.name, doc=doc, signature=signature, effect=survivor.effect, labels=survivor.labels)
-
-    def _counted(self, tool: Tool[..., Any], name: str) -> Tool[..., Any]:
-        function, other = tool.function, copy(tool)
-
-        @functools.wraps(function)
-        async def waited(*args: Any, **kwargs: Any) -> Any:
-            with _counting(self, name):
-                return await function(*args, **kwargs)
-
-        @functools.wraps(function)
-        def called(*args: Any, **kwargs: Any) -> Any:
-            with _counting(self, name):
-                return function(*args, **kwargs)
-
-        other.function = waited if tool.is_async else called
-        return other
+        return from_source(record.source, name=record.name, sandbox=LateSandbox(lambda: self.sandbox), labels=record.labels, effect=record.effect)
 
     # ---------------------------------------------------------------- changing
 
@@ -342,7 +315,7 @@ class ToolLibrary:
             self._aliases[merge.dropped.name] = merge.alias
             for name, alias in self._aliases.items():
                 if alias.survivor == merge.dropped.name:
-                    self._aliases[name] = _through(alias, merge.alias)
+                    self._aliases[name] = then(alias, merge.alias)
         return found
 
     @property
@@ -418,42 +391,6 @@ class ToolLibrary:
 
 _with = replace
 """``dataclasses.replace``, where a parameter has that name."""
-
-
-class _Late:
-    """The library's sandbox, made when a tool first runs in it."""
-
-    def __init__(self, library: ToolLibrary) -> None:
-        self._library = library
-
-    @property
-    def facts(self) -> Any:
-        return self._library.sandbox.facts
-
-    async def run(self, program: Any, **options: Any) -> Any:
-        return await self._library.sandbox.run(program, **options)
-
-    async def aclose(self) -> None:
-        """The library closes it."""
-
-
-class _counting:
-    def __init__(self, library: ToolLibrary, name: str) -> None:
-        self.library, self.name = library, name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is None or issubclass(kind, Exception):  # a cancelled call says nothing of the tool
-            self.library.note_call(self.name, ok=kind is None)
-
-
-def _through(alias: Alias, next_: Alias) -> Alias:
-    """An alias of a tool that was dropped itself."""
-    arguments = {old: next_.arguments.get(new, new) for old, new in alias.arguments.items()}
-    inner = {name: value for name, value in next_.defaults.items() if name not in alias.arguments.values()}
-    return Alias(alias.name, next_.survivor, arguments, {**alias.defaults, **inner})
 
 
 def _text_of(record: ToolRecord, aliases: Sequence[str]) -> ToolText:
