@@ -72,7 +72,7 @@ class Bubblewrap:
         self._waiting: dict[_Kind, list[Cell]] = {}
         self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
         self._roots: dict[tuple[str, ...], Path] = {}
-        self._dying: dict[int, asyncio.Task[None]] = {}
+        self._dying: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
@@ -91,15 +91,16 @@ class Bubblewrap:
         order = _order(program, args, kwargs, limit, tuple(doors or ()))
         async with self._turn():
             kind = _Kind(root, limit.disk_mb, limit.processes > 1)
-            cell = self._take(kind)
+            cell = await self._ready_one(kind)
+            is_buried = False
             try:
-                await _until_ready(cell)
                 outcome = await _converse(cell, order, limit, doors or {})
                 if outcome.ok and limit.processes == 1:  # it is killed, and had no children: the caller need not wait for the kernel
                     self._bury(cell)
+                    is_buried = True
                 return outcome
             finally:
-                if cell.pid not in self._dying:
+                if not is_buried:
                     await _gone(cell)
                 asyncio.get_running_loop().call_soon(self._start_ahead, kind)  # after the caller has gone on
 
@@ -110,7 +111,7 @@ class Bubblewrap:
         self._waiting.clear()
         for cell in cells:
             await cell.end()
-        await asyncio.gather(*self._dying.values(), return_exceptions=True)
+        await asyncio.gather(*self._dying, return_exceptions=True)
 
     # -------------------------------------------------------------- cells
 
@@ -131,8 +132,25 @@ class Bubblewrap:
 
     def _bury(self, cell: Cell) -> None:
         """Wait in the background until a killed cell is gone."""
-        self._dying[cell.pid] = task = asyncio.create_task(cell.end())
-        task.add_done_callback(lambda _: self._dying.pop(cell.pid, None))
+        task = asyncio.create_task(cell.end())
+        self._dying.add(task)
+        task.add_done_callback(self._dying.discard)
+
+    async def _ready_one(self, kind: _Kind) -> Cell:
+        """A cell whose runner waits for its order. One that died while it waited is replaced: nothing has been handed over to it."""
+        while True:
+            is_last = not self._waiting.get(kind)
+            cell = self._take(kind)
+            try:
+                await _until_ready(cell)
+                return cell
+            except SandboxBroken:
+                await _gone(cell)
+                if is_last:
+                    raise
+            except BaseException:
+                await _gone(cell)
+                raise
 
     def _take(self, kind: _Kind) -> Cell:
         waiting = self._waiting.get(kind, [])

@@ -174,7 +174,7 @@ if os.fork() == 0:
 """, processes=8),
     Attack("a thread that stays", "import threading, time\nthreading.Thread(target=time.sleep, args=(30,), daemon=True).start()"),
     Attack("a thread that keeps it", "import threading, time\nthreading.Thread(target=time.sleep, args=(30,)).start()", must_fail=True),
-    Attack("atexit that hangs", "import atexit\natexit.register(lambda: [None for _ in iter(int, 1)])", must_fail=True),
+    Attack("atexit that hangs", "import atexit\ndef f():\n    while True:\n        pass\natexit.register(f)", must_fail=True),
     Attack("time bomb", "import signal, time\nsignal.signal(signal.SIGALRM, lambda *a: open(W['drop'] + '/pwned', 'w'))\nsignal.alarm(1)\ntime.sleep(30)", must_fail=True),
     Attack("deaf to signals", "import signal, time\nfor n in range(1, 65):\n    try:\n        signal.signal(n, signal.SIG_IGN)\n    except (OSError, ValueError):\n        pass\nwhile True:\n    try:\n        time.sleep(30)\n    except BaseException:\n        pass", must_fail=True),
     Attack("stops itself", "import os, signal, time\nos.kill(os.getpid(), signal.SIGSTOP)\ntime.sleep(30)", must_fail=True),

@@ -285,6 +285,21 @@ async def _break_off(folder: Path) -> None:
 
 
 @has_bubblewrap
+async def test_what_died_while_it_waited_is_replaced() -> None:
+    before = _own()
+    box = Bubblewrap(ready=3)
+    for _ in range(3):
+        assert (await box.run(Program(source="1"))).ok
+        await asyncio.sleep(0.5)  # they are set up
+        for pid in _own() - before:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.2)
+    assert (await box.run(Program(source="1 + 1"))).value == 2
+    await box.aclose()
+
+
+@has_bubblewrap
 async def test_fifty_at_once() -> None:
     before = _own()
     box = Bubblewrap()
