@@ -243,7 +243,7 @@ RESOURCES = [
     Attack("a huge integer", "x = 7 ** (10 ** 9)\nprint('ESCAPED')"),
     Attack("deep recursion", "import sys\nsys.setrecursionlimit(10**9)\ndef f(x):\n    return f([x])\nf(1)", must_fail=True),
     Attack("deep source", "eval('(' * 100_000 + ')' * 100_000)", must_fail=True),
-    Attack("deep recursion in C", "x = []\nfor _ in range(10**6):\n    x = [x]\nimport json\nrepr(x)", must_fail=True),
+    Attack("deep recursion in C", "x = []\nfor _ in range(10**6):\n    x = [x]\nimport json\nrepr(x)"),
     Attack("disk", "n = 0\nwith open('/tmp/big', 'wb') as f:\n    try:\n        while True:\n            n += f.write(b'x' * 100_000)\n            f.flush()\n    except OSError:\n        pass\nif n > 12_000_000:\n    print('ESCAPED', n)"),
     Attack("disk by many files", "n = 0\ntry:\n    while n < 60_000_000:\n        with open(f'/tmp/f{n}', 'wb') as f:\n            n += f.write(b'x' * 1_000_000)\nexcept OSError:\n    pass\nif n > 12_000_000:\n    print('ESCAPED', n)"),
     Attack("many empty files", "import time\nt = time.time()\nn = 0\nwhile time.time() - t < 1.5:\n    open(f'/tmp/e{n}', 'w').close()\n    n += 1\nif n > 300_000:\n    print('ESCAPED', n)"),
