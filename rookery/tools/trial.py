@@ -21,7 +21,7 @@ MAX_RUNS = 24
 """So many sandboxes at most are spent on a trial that ends in the middle, to find the calls that end it."""
 
 DRIVER = '''
-import json as _json, signal as _signal
+import json as _json, signal as _signal, time as _time
 
 class _Late(BaseException):
     pass
@@ -72,15 +72,16 @@ def _watched(function, seen):
 
     return call
 
-def drive(source, name, calls, each_s, shapes, first, watch):
+def drive(source, name, calls, each_s, all_s, most_chars, shapes, first, watch):
+    end = _time.monotonic() + all_s
     code = compile(source, "<tool>", "exec")
     answers = []
     late = 0
     _signal.signal(_signal.SIGALRM, _late)
     for call in calls:
         seen = []
-        if late == 3:
-            answers.append(["timeout", "three calls before it took too long", "[]"])
+        if late == 3 or _time.monotonic() > end:
+            answers.append(["timeout", "the calls before it took too long", "[]"])
             continue
         try:
             call = {key: _shaped(value, shapes.get(key)) for key, value in call.items()}
@@ -94,7 +95,11 @@ def drive(source, name, calls, each_s, shapes, first, watch):
                 text = _json.dumps(_plain(value))
             finally:
                 _signal.setitimer(_signal.ITIMER_REAL, 0)
-            answers.append(["", text, _json.dumps(seen)])
+            told = _json.dumps(seen)
+            if len(text) + len(told) > most_chars:
+                answers.append(["output", "its value is longer than " + str(most_chars) + " characters", "[]"])
+            else:
+                answers.append(["", text, told])
         except _Late:
             late += 1
             answers.append(["timeout", "it took longer than " + str(each_s) + " s", "[]"])
@@ -162,12 +167,17 @@ async def try_calls(
 ) -> list[Answer]:
     """What ``name`` of the source gives for each of the calls (arguments by name), all in one sandbox where that holds.
 
-    Each call starts from the source anew. One that ends the whole sandbox is found by halves and is told as its own fault.
+    Each call starts from the source anew. One that ends the whole sandbox is found by halves and is told as its own fault; after ten
+    times ``call_s`` the calls that are left are told as ``timeout``, and values that take more than their share of the output as ``output``.
     ``shapes`` says which arguments become tuples or sets; ``first`` names the argument that is given by position; the calls
     of ``watch``, another function of the source, are told. Raises what the sandbox raises.
     """
-    order = {"source": source, "name": name, "each_s": call_s, "shapes": dict(shapes or {}), "first": first, "watch": watch}
-    trial = _Trial(sandbox, order, limit or TRIAL)
+    limit = limit or TRIAL
+    order = {
+        "source": source, "name": name, "each_s": call_s, "all_s": min(10 * call_s, limit.cpu_s * 0.6), "shapes": dict(shapes or {}), "first": first,
+        "watch": watch,
+    }  # fmt: skip
+    trial = _Trial(sandbox, order, limit)
     sound = [index for index, call in enumerate(calls) if not poison(dict(call))]
     found = dict(zip(sound, await trial.answers([calls[index] for index in sound]), strict=True))
     return [found.get(index, Answer(fault="refused", message="the arguments are no JSON data")) for index in range(len(calls))]
@@ -196,7 +206,8 @@ class _Trial:
         return [*await self.answers(calls[:half]), *await self.answers(calls[half:])]
 
     def _program(self, calls: Sequence[Mapping[str, Any]]) -> Program:
-        return Program(source=DRIVER, entry="drive", kwargs={**self.order, "calls": list(calls)})
+        most = self.limit.output_bytes // (2 * len(calls) + 2)  # a quote in a text of a text takes two
+        return Program(source=DRIVER, entry="drive", kwargs={**self.order, "calls": list(calls), "most_chars": most})
 
 
 _FORGED = Answer(fault="refused", message="the value is not what a trial gives: the source has meddled with it")
