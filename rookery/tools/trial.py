@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import secrets
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -17,8 +18,8 @@ CALL_S = 2.0
 """Seconds that one call of a trial may take."""
 TRIAL = SandboxLimit(cpu_s=20.0, wall_s=30.0, output_bytes=4_000_000)
 """What all calls of one trial may use together."""
-MAX_RUNS = 24
-"""So many sandboxes at most are spent on a trial that ends in the middle, to find the calls that end it."""
+MAX_ENDED = 3
+"""After so many calls that ended the sandbox the others of a trial are not made."""
 
 DRIVER = '''
 import json as _json, signal as _signal, time as _time
@@ -72,13 +73,18 @@ def _watched(function, seen):
 
     return call
 
-def drive(source, name, calls, each_s, all_s, most_chars, shapes, first, watch):
+def drive(source, name, calls, each_s, all_s, most_chars, shapes, first, watch, mark):
+    import sys as _sys
+    out = _sys.stdout
     end = _time.monotonic() + all_s
     code = compile(source, "<tool>", "exec")
     answers = []
     late = 0
     _signal.signal(_signal.SIGALRM, _late)
     for call in calls:
+        if answers:
+            out.write(mark)
+            out.flush()
         seen = []
         if late == 3 or _time.monotonic() > end:
             answers.append(["timeout", "the calls before it took too long", "[]"])
@@ -167,16 +173,15 @@ async def try_calls(
 ) -> list[Answer]:
     """What ``name`` of the source gives for each of the calls (arguments by name), all in one sandbox where that holds.
 
-    Each call starts from the source anew. One that ends the whole sandbox is found by halves and is told as its own fault; after ten
-    times ``call_s`` the calls that are left are told as ``timeout``, and values that take more than their share of the output as ``output``.
-    ``shapes`` says which arguments become tuples or sets; ``first`` names the argument that is given by position; the calls
-    of ``watch``, another function of the source, are told. Raises what the sandbox raises.
+    Each call starts from the source anew. One that ends the whole sandbox is told as its own fault, and the others are made without it,
+    MAX_ENDED times. After ten times ``call_s`` the calls that are left are told as ``timeout``; values that take more than their
+    share of the output are told as ``output``. ``shapes`` says which arguments become tuples or sets; ``first`` names the argument
+    that is given by position; the calls of ``watch``, another function of the source, are told. Raises what the sandbox raises.
     """
     limit = limit or TRIAL
-    order = {
-        "source": source, "name": name, "each_s": call_s, "all_s": min(10 * call_s, limit.cpu_s * 0.6), "shapes": dict(shapes or {}), "first": first,
-        "watch": watch,
-    }  # fmt: skip
+    all_s = min(10 * call_s, limit.cpu_s * 0.6)
+    limit = replace(limit, cpu_s=min(limit.cpu_s, all_s + 2 * call_s), wall_s=min(limit.wall_s, 2 * (all_s + 2 * call_s)))
+    order = {"source": source, "name": name, "each_s": call_s, "all_s": all_s, "shapes": dict(shapes or {}), "first": first, "watch": watch}
     trial = _Trial(sandbox, order, limit)
     sound = [index for index, call in enumerate(calls) if not poison(dict(call))]
     found = dict(zip(sound, await trial.answers([calls[index] for index in sound]), strict=True))
@@ -187,23 +192,37 @@ class _Trial:
     """One source under trial."""
 
     def __init__(self, sandbox: Sandbox, order: dict[str, Any], limit: SandboxLimit) -> None:
-        self.sandbox, self.order, self.limit = sandbox, order, limit
-        self.runs = 0
+        self.sandbox, self.limit = sandbox, limit
+        self.mark = f"\0{secrets.token_hex(8)}\n"
+        self.order = {**order, "mark": self.mark}
 
     async def answers(self, calls: Sequence[Mapping[str, Any]]) -> list[Answer]:
-        if not calls:
-            return []
-        if self.runs >= MAX_RUNS:
-            return [Answer(fault="timeout", message="too many of its calls ended the sandbox")] * len(calls)
-        self.runs += 1
+        found: list[Answer] = []
+        ended = 0
+        while len(found) < len(calls):
+            left = calls[len(found) :]
+            if ended == MAX_ENDED:
+                return [*found, *[Answer(fault="timeout", message="calls before it ended the sandbox")] * len(left)]
+            given, fault, done = await self._run(left)
+            if fault is None:
+                return [*found, *given]
+            if fault.fault == "SyntaxError":
+                return [fault] * len(calls)
+            if done:
+                given, again, _ = await self._run(left[:done])
+                found += given if again is None else [again] * done
+            found.append(fault)
+            ended += 1
+        return found
+
+    async def _run(self, calls: Sequence[Mapping[str, Any]]) -> tuple[list[Answer], Answer | None, int]:
+        """The answers; or how the sandbox ended, and after how many calls. All of it is the source's word, which harms but itself."""
         outcome = await self.sandbox.run(self._program(calls), limit=self.limit)
         fault = outcome.fault
-        if fault is None:
-            return [_read(item) for item in outcome.value] if _is_answers(outcome.value, len(calls)) else [_FORGED] * len(calls)
-        if len(calls) == 1 or (fault.kind == "exception" and fault.type == "SyntaxError"):
-            return [Answer(fault=fault.type if fault.kind == "exception" else fault.kind, message=fault.message[:200])] * len(calls)
-        half = len(calls) // 2
-        return [*await self.answers(calls[:half]), *await self.answers(calls[half:])]
+        if fault is not None:
+            told = Answer(fault=fault.type if fault.kind == "exception" else fault.kind, message=fault.message[:200])
+            return [], told, min(outcome.stdout.count(self.mark), len(calls) - 1)
+        return ([_read(item) for item in outcome.value] if _is_answers(outcome.value, len(calls)) else [_FORGED] * len(calls)), None, len(calls)
 
     def _program(self, calls: Sequence[Mapping[str, Any]]) -> Program:
         most = self.limit.output_bytes // (2 * len(calls) + 2)  # a quote in a text of a text takes two
