@@ -16,7 +16,7 @@ from rookery.core.value import codec
 from rookery.errors import NotSerialisable, ToolFailed, ToolUnfit
 from rookery.tools.bubblewrap import Bubblewrap
 from rookery.tools.sandbox import Sandbox, SandboxLimit
-from rookery.tools.trial import try_calls
+from rookery.tools.trial import TRIAL, try_calls
 
 MAX_SOURCE_BYTES = 200_000
 _PLAIN: dict[str, Any] = {
@@ -282,7 +282,7 @@ def from_source(
     found, doc, signature = signature_of_source(source, name)
     shapes = shapes_of(source, found)
     where = sandbox or Bubblewrap(ready=0)
-    limit = limit or SandboxLimit()
+    limit = limit or SandboxLimit(output_bytes=TRIAL.output_bytes)  # it can give what its stored calls gave
 
     async def call(**arguments: Any) -> Any:
         calls = [_plain(signature, arguments)]

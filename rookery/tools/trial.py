@@ -225,7 +225,7 @@ class _Trial:
         return ([_read(item) for item in outcome.value] if _is_answers(outcome.value, len(calls)) else [_FORGED] * len(calls)), None, len(calls)
 
     def _program(self, calls: Sequence[Mapping[str, Any]]) -> Program:
-        most = self.limit.output_bytes // (2 * len(calls) + 2)  # a quote in a text of a text takes two
+        most = (self.limit.output_bytes - 1000) // (2 * len(calls))  # a quote in a text of a text takes two
         return Program(source=DRIVER, entry="drive", kwargs={**self.order, "calls": list(calls), "most_chars": most})
 
 

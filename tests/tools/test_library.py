@@ -298,3 +298,11 @@ async def test_tools_without_source_must_be_given_again(tmp_path: Path) -> None:
         opened.tool("leaning")
     opened.add(leaning)
     assert opened.tool("leaning")(x=1) == 4
+
+
+async def test_a_tool_can_give_what_its_stored_calls_gave(library: ToolLibrary) -> None:
+    library.add("def long(n: int) -> str:\n    return '\"' * n\n", examples=[Example({"n": 400_000}, '"' * 400_000)])
+    assert (await library.verify())["long"].ok
+    assert len(await library.tool("long").function(n=400_000)) == 400_000
+    with pytest.raises(ToolFailed, match="output"):
+        await library.tool("long").function(n=3_000_000)
