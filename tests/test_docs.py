@@ -98,6 +98,9 @@ def test_every_error_is_explained() -> None:
     from rookery import errors
 
     text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-    families = {"RookeryError", "PlanningError", "GraphError", "GraphFault", "ValueError_", "ModelError", "ToolError", "SearchError", "RecallError", "MemoryFileError", "SandboxError", "CallError", "RunError", "LogError"}
+    families = {
+        "RookeryError", "PlanningError", "GraphError", "GraphFault", "ValueError_", "ModelError", "ToolError", "SearchError", "RecallError",
+        "MemoryFileError", "SandboxError", "CallError", "RunError", "LogError",
+    }
     named = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.RookeryError)}
     assert not {name for name in named - families if f"`{name}`" not in text}

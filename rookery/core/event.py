@@ -306,7 +306,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Fault):
         return [value.kind, value.message, value.hint, value.retryable]
     if isinstance(value, Spend):
-        return [value.prompt_tokens, value.completion_tokens, value.cached_tokens, value.cost_usd, value.calls]
+        plain = [value.prompt_tokens, value.completion_tokens, value.cached_tokens, value.cost_usd, value.calls]
+        return [*plain, value.sandbox_s] if value.sandbox_s else plain
     if isinstance(value, Confidence):
         return [value.logprob, value.tokens, value.entropy]
     if isinstance(value, frozenset):
@@ -336,8 +337,9 @@ def _fault(raw: Any) -> Fault:
 
 
 def _spend(raw: Any) -> Spend:
-    prompt, completion, cached, cost, calls = _of(list)(raw)
-    return Spend(_count(prompt), _count(completion), _count(cached), None if cost is None else _number(cost), _count(calls))
+    prompt, completion, cached, cost, calls, *more = _of(list)(raw)
+    (sandbox_s,) = more or (0.0,)
+    return Spend(_count(prompt), _count(completion), _count(cached), None if cost is None else _number(cost), _count(calls), _number(sandbox_s))
 
 
 def _row(raw: Any) -> list[Any]:

@@ -46,6 +46,7 @@ class Worst:
     tokens: int = 0
     usd: float = 0.0
     calls: int = 1
+    sandbox_s: float = 0.0
 
 
 class Ledger:
@@ -54,7 +55,7 @@ class Ledger:
     Nothing here waits: ``reserve`` says at once whether there is room now, later, or never.
     """
 
-    __slots__ = ("limit", "parent", "reserved_calls", "reserved_tokens", "reserved_usd", "spent", "spent_s")
+    __slots__ = ("limit", "parent", "reserved_calls", "reserved_sandbox_s", "reserved_tokens", "reserved_usd", "spent", "spent_s")
 
     def __init__(self, limit: Limit, *, parent: Ledger | None = None, spent: Spend = NOTHING_SPENT, spent_s: float = 0.0) -> None:
         self.limit = limit
@@ -64,9 +65,10 @@ class Ledger:
         self.reserved_tokens = 0
         self.reserved_usd = 0.0
         self.reserved_calls = 0
+        self.reserved_sandbox_s = 0.0
 
     def lacking(self, worst: Worst, *, ignoring_reserved: bool = False) -> str | None:
-        """What there is not enough of for ``worst``: ``tokens``, ``usd``, ``calls``; None when there is."""
+        """What there is not enough of for ``worst``: ``tokens``, ``usd``, ``calls``, ``sandbox_seconds``; None when there is."""
         limit, spent = self.limit, self.spent
         reserved = (0, 0.0, 0) if ignoring_reserved else (self.reserved_tokens, self.reserved_usd, self.reserved_calls)
         if limit.calls is not None and spent.calls + reserved[2] + worst.calls > limit.calls:
@@ -75,6 +77,9 @@ class Ledger:
             return "tokens"
         if limit.usd is not None and (spent.cost_usd or 0.0) + reserved[1] + worst.usd > limit.usd + 1e-12:
             return "usd"
+        held_s = 0.0 if ignoring_reserved else self.reserved_sandbox_s
+        if limit.sandbox_seconds is not None and worst.sandbox_s and spent.sandbox_s + held_s + worst.sandbox_s > limit.sandbox_seconds + 1e-9:
+            return "sandbox_seconds"
         return self.parent.lacking(worst, ignoring_reserved=ignoring_reserved) if self.parent else None
 
     def caps(self, name: str) -> list[float]:
@@ -91,6 +96,7 @@ class Ledger:
                 ledger.reserved_tokens += worst.tokens
                 ledger.reserved_usd += worst.usd
                 ledger.reserved_calls += worst.calls
+                ledger.reserved_sandbox_s += worst.sandbox_s
                 ledger = ledger.parent
         return lacking
 
@@ -101,10 +107,21 @@ class Ledger:
             ledger.reserved_tokens -= worst.tokens
             ledger.reserved_usd -= worst.usd
             ledger.reserved_calls -= worst.calls
+            ledger.reserved_sandbox_s = max(0.0, ledger.reserved_sandbox_s - worst.sandbox_s)
             if not ledger.reserved_calls:  # nothing is set aside: no rounding error is left either
                 ledger.reserved_usd = 0.0
             ledger.spent = ledger.spent + spend
             ledger = ledger.parent
+
+    def room_sandbox_s(self) -> float | None:
+        """Processor seconds in sandboxes that are not spent; None without a cap."""
+        rooms = []
+        ledger: Ledger | None = self
+        while ledger is not None:
+            if ledger.limit.sandbox_seconds is not None:
+                rooms.append(ledger.limit.sandbox_seconds - ledger.spent.sandbox_s)
+            ledger = ledger.parent
+        return max(0.0, min(rooms)) if rooms else None
 
     def room_tokens(self) -> int | None:
         """Tokens that are neither spent nor reserved; None without a cap."""

@@ -15,6 +15,8 @@ class Spend:
     cost_usd: float | None = None
     calls: int = 0
     """Requests sent to models."""
+    sandbox_s: float = 0.0
+    """Processor seconds in sandboxes."""
 
     @property
     def tokens(self) -> int:
@@ -24,7 +26,7 @@ class Spend:
         cost = None if self.cost_usd is None and other.cost_usd is None else (self.cost_usd or 0.0) + (other.cost_usd or 0.0)
         return Spend(
             self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens,
-            self.cached_tokens + other.cached_tokens, cost, self.calls + other.calls,
+            self.cached_tokens + other.cached_tokens, cost, self.calls + other.calls, self.sandbox_s + other.sandbox_s,
         )
 
 

@@ -101,6 +101,10 @@ def finish(run: Run, node: Node, value: Any, outcome: Outcome | None = None) -> 
     labels = state.labels(node)
     writer = state.writer
     reference = writer.secret(value, node.codec) if SECRET in labels else writer.write(value, node.codec)
+    if run.used:
+        used = run.used.pop(node.path, None)
+        if used is not None:
+            outcome = replace(outcome or Outcome(value), spend=outcome.spend + used if outcome else used)
     if outcome is None:
         run.post_last(ev.CallFinished(time.time(), node.path, reference, labels, held=value))
     else:
@@ -160,7 +164,7 @@ async def _attempts(run: Run, node: Node, number: int, started: float) -> None:
 
 def _failed(run: Run, node: Node, error: BaseException, attempts: int, spend: ev.Spend) -> None:
     run.causes[node.path] = error
-    run.post(ev.CallFailed(time.time(), node.path, fault_of(error), attempts, spend))
+    run.post(ev.CallFailed(time.time(), node.path, fault_of(error), attempts, spend + run.used.pop(node.path, ev.NOTHING_SPENT)))
 
 
 async def _timed(run: Run, node: Node, policy: Policy, model: Model | None, number: int, spent: list[ev.Spend]) -> Outcome:
@@ -417,7 +421,8 @@ async def _room(run: Run, node: Node, worst: Worst, ledger: Ledger | None) -> No
             never = ledger.lacking(worst, ignoring_reserved=True)
             if never is not None:
                 spent = ledger.spent
-                used = {"tokens": f"{spent.tokens} tokens", "usd": f"${spent.cost_usd or 0:.4f}", "calls": f"{spent.calls} calls"}[never]
+                used = {"tokens": f"{spent.tokens} tokens", "usd": f"${spent.cost_usd or 0:.4f}", "calls": f"{spent.calls} calls",
+                        "sandbox_seconds": f"{spent.sandbox_s:.1f} s"}[never]
                 raise LimitReached(
                     f"{never}: {used} of {min(ledger.caps(never))} are spent and {node.path} may need {worst.tokens} tokens more", what=never,
                     call=node.path, run=run.id, hint="raise the limit and resume, or lower max_tokens",

@@ -12,7 +12,7 @@ from rookery.core import event as ev
 from rookery.core.check import check
 from rookery.core.graph import Call, Const, Graph, Param, Ref, Source
 from rookery.core.label import NO_LABELS, Labels
-from rookery.core.limit import Ledger, Limit
+from rookery.core.limit import Ledger, Limit, Worst
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.schedule import adopt, offer
 from rookery.core.spend import NOTHING_SPENT, Confidence, Spend
@@ -20,7 +20,7 @@ from rookery.core.state import FAILED
 from rookery.core.types import name_of
 from rookery.core.value import codec, digest
 from rookery.core.variable import Variable
-from rookery.errors import GraphInvalid, NotSerialisable, ParseFailed, VariableMisuse
+from rookery.errors import GraphInvalid, LimitReached, NotSerialisable, ParseFailed, VariableMisuse
 
 if TYPE_CHECKING:
     from rookery.engine.run import Run
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Sources = dict[str, tuple[Ref | Const, Any]]
 """By parameter, where a value comes from, and its type."""
+LEAST_S = 0.05
+"""With fewer processor seconds than this no sandbox is begun."""
 FORMS = 256
 """So many functions of a run have the graphs of their calls kept."""
 
@@ -141,6 +143,31 @@ class LiveScope:
             self._told -= 1
         else:
             self.run.post(ev.TreeGrown(time.time(), self.path, nodes))
+
+    async def sandbox(self, cpu_s: float) -> float:
+        """Set processor seconds in a sandbox aside: as many of ``cpu_s`` as the limits in force leave; give them back by ``sandbox_used``.
+
+        Waits while others may still give some back. Raises LimitReached when nothing is left.
+        """
+        supply = self.run.supply
+        ledger = supply.ledger_of(self.path)
+        while ledger is not None:
+            room = ledger.room_sandbox_s()
+            wanted = cpu_s if room is None else min(cpu_s, room)
+            if room is not None and wanted < LEAST_S:
+                cap = min(ledger.caps("sandbox_seconds"))
+                told = f"sandbox_seconds: {cap - room:.1f} of {cap:g} s are spent"
+                raise LimitReached(told, what="sandbox_seconds", call=self.path, run=self.run.id, hint="raise the limit and resume")
+            if ledger.reserve(Worst(calls=0, sandbox_s=wanted)) is None:
+                return wanted
+            await supply.settled()
+        return cpu_s
+
+    def sandbox_used(self, reserved_s: float, used_s: float) -> None:
+        """Book what a sandbox used of what was set aside for it."""
+        spend = Spend(sandbox_s=used_s)
+        self.run.supply.settle(self.run.supply.ledger_of(self.path), Worst(calls=0, sandbox_s=reserved_s), spend)
+        self.run.used[self.path] = self.run.used.get(self.path, NOTHING_SPENT) + spend
 
     def close(self) -> None:
         """The code has made its last call."""

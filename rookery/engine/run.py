@@ -57,6 +57,8 @@ class Run:
         """The graphs that calls of one function share, which async code makes again and again."""
         self.steering: dict[str, Policy] = {}
         """By path, options that code gave to the calls it made, and to all calls within those."""
+        self.used: dict[str, Spend] = {}
+        """By path, what the code of calls in flight has used besides models; it is told when the call ends."""
         self.prologue: list[Event] = []
         """Events that the state has stepped through already and that this run's log does not hold yet (a fork's)."""
         self._begin = begin

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 _CHUNK = 1 << 16
 WATCH_S = 0.1
@@ -304,10 +304,10 @@ def start(command: Callable[[int, int, int, int], Sequence[str]], *, seccomp: by
         os.close(filter_in)
         made.remove(filter_in)
         passed = (ask_in, answer_in, filtered, status_in)
+        as_user: dict[str, Any] = {} if user is None else {"user": user, "group": user, "extra_groups": []}
         process = subprocess.Popen(
-            command(*passed), stdin=subprocess.DEVNULL, stdout=out_in, stderr=err_in, env={}, cwd="/", pass_fds=passed,
-            **({} if user is None else {"user": user, "group": user, "extra_groups": []}),  # type: ignore[arg-type]
-        )  # fmt: skip
+            command(*passed), stdin=subprocess.DEVNULL, stdout=out_in, stderr=err_in, env={}, cwd="/", pass_fds=passed, **as_user
+        )
     except BaseException:
         for fd in made:
             os.close(fd)

@@ -107,9 +107,9 @@ def _landlock() -> int:
     Gives the version of the kernel's Landlock, 0 where it has none. The C function is called through what lies below ctypes, whose
     import would take longer than all of this.
     """
-    import _ctypes  # type: ignore[import-not-found]
+    import _ctypes  # type: ignore[import-not-found, unused-ignore]
 
-    syscall = _ctypes.dlsym(_ctypes.dlopen(None, 0), "syscall")
+    syscall = _ctypes.dlsym(_ctypes.dlopen(None, 0), "syscall")  # type: ignore[arg-type, unused-ignore]
 
     def call(*args: object) -> int:
         return int(_ctypes.call_function(syscall, args))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.core import event as ev
-from rookery.core.event import Confidence, KINDS, Event, Fault, from_wire, to_wire
+from rookery.core.event import KINDS, Confidence, Event, Fault, from_wire, to_wire
 from rookery.core.spend import Spend
 from rookery.errors import LogCorrupt, LogTooNew
 
