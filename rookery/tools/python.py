@@ -8,6 +8,7 @@ from typing import Any
 from rookery.core.function import Tool, tool
 from rookery.core.label import UNTRUSTED
 from rookery.tools.ladder import best_sandbox
+from rookery.tools.metered import Metered
 from rookery.tools.sandbox import Program, Sandbox, SandboxLimit
 
 
@@ -36,7 +37,7 @@ def python_tool(
         """Run Python code in a fresh process without files and network; print what you want to see, or end with an expression."""
         box = sandbox if sandbox is not None else best_sandbox(ready=0)
         try:
-            outcome = await box.run(Program(source=code, packages=packages), limit=limit)
+            outcome = await Metered(box).run(Program(source=code, packages=packages), limit=limit)
         finally:
             if box is not sandbox:
                 await box.aclose()

@@ -15,6 +15,7 @@ from rookery.core.types import schema, serialisable
 from rookery.core.value import codec
 from rookery.errors import NotSerialisable, ToolFailed, ToolUnfit
 from rookery.tools.bubblewrap import Bubblewrap
+from rookery.tools.metered import Metered
 from rookery.tools.sandbox import Sandbox, SandboxLimit
 from rookery.tools.trial import TRIAL, try_calls
 
@@ -281,7 +282,7 @@ def from_source(
     """
     found, doc, signature = signature_of_source(source, name)
     shapes = shapes_of(source, found)
-    where = sandbox or Bubblewrap(ready=0)
+    where = Metered(sandbox or Bubblewrap(ready=0))
     limit = limit or SandboxLimit(output_bytes=TRIAL.output_bytes)  # it can give what its stored calls gave
 
     async def call(**arguments: Any) -> Any:
