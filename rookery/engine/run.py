@@ -182,7 +182,9 @@ class Run:
     @property
     def _is_idle(self) -> bool:
         """Nothing is in flight but calls that wait for calls of their own, and nothing is on its way into the log."""
-        if self._pending or (self._backlog and not self.state.paused) or self._committing or self._ending is not None:
+        if self._pending or self._following is not None or self._committing or self._ending is not None:
+            return False
+        if self._backlog and not self.state.paused:
             return False
         return not self._tasks or len(self._tasks) == self._hosts()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 from rookery import Label, MemoryLog, SQLiteLog, ask, fork, graph, resume, run, start, tool
 from rookery.core import event as ev
 from rookery.engine.log import Message
-from rookery.errors import CallFailed, GraphInvalid, RunBusy, RunMismatch, RunUnknown, SecretNeeded
+from rookery.errors import CallFailed, GraphInvalid, RunBusy, RunError, RunMismatch, RunUnknown, SecretNeeded
 from rookery.testing import ScriptedModel
 from tests.programs import EXECUTED, article, asking, counting, double, increase, section, titles, total, writer
 
@@ -330,3 +331,20 @@ async def test_a_limit_ends_a_run_whatever_its_maps_gather() -> None:
     async with resume("r", many, model=model, limit=Limit(calls=4), log=log) as r:
         assert await r == ["x"] * 4
     assert len(model.requests) == 4
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_an_edit_at_any_turn_of_the_event_loop(turns: int) -> None:
+    """Also while the call that it stops is just handing in its last event."""
+
+    @graph
+    def edited(x: int) -> int:
+        return increase(x=increase(x=x))
+
+    async with start(edited, x=1) as r:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if not r.done:
+            with contextlib.suppress(RunError):  # it may have ended just now
+                r.edit("inputs.x", 10)
+        assert await r in (3, 12)
