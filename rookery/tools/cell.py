@@ -51,7 +51,6 @@ class Cell:
         """Begin to read and write, in the running event loop."""
         self.output_bytes = output_bytes
         self._loop = asyncio.get_running_loop()
-        self._watch = self._loop.call_later(WATCH_S, self._look)
         self._news = asyncio.Event()
         for fd in self._read:
             if fd not in self._ended:
@@ -60,6 +59,8 @@ class Cell:
     def send(self, data: bytes) -> None:
         """Queue bytes for the process inside; what it does not want to read is dropped with it."""
         assert self._loop is not None, "attached"
+        if self._watch is None:  # while it is being set up, its /tmp may still be the host's
+            self._watch = self._loop.call_later(WATCH_S, self._look)
         if not self._queued and self._ask != -1:
             self._loop.add_writer(self._ask, self._give)
         self._queued += data
