@@ -80,9 +80,11 @@ class _Names(ast.NodeTransformer):
         node.name = self.names.get(node.name, node.name) if node.name else None
         return self.generic_visit(node)
 
-    def visit_Nonlocal(self, node: ast.Nonlocal) -> Any:
+    def visit_Nonlocal(self, node: ast.Nonlocal | ast.Global) -> Any:
         node.names = [self.names.get(name, name) for name in node.names]
         return node
+
+    visit_Global = visit_Nonlocal
 
     def visit_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name) and node.func.id in self.names:

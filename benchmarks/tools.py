@@ -56,6 +56,7 @@ class Figures:
     copies_after: int = 0
     merges: int = 0
     passed: int = 0
+    failed: list[str] = field(default_factory=list)
     calls: int = 0
     found: Counter[str] = field(default_factory=Counter)
     missed: list[str] = field(default_factory=list)
@@ -179,9 +180,13 @@ async def _count_passed(library: ToolLibrary, found: Duplicates, figures: Figure
             figures.calls += 1
             try:
                 value = await tool.function(**example.arguments)
-            except ToolError:
+            except ToolError as error:
+                figures.failed.append(f"{merge.dropped.name} → {merge.survivor.name}: {error.reason:.100}")
                 continue
-            figures.passed += json.dumps(value, sort_keys=True) == json.dumps(example.value, sort_keys=True)
+            if json.dumps(value, sort_keys=True) == json.dumps(example.value, sort_keys=True):
+                figures.passed += 1
+            else:
+                figures.failed.append(f"{merge.dropped.name} → {merge.survivor.name}: {json.dumps(value)[:60]}, not {json.dumps(example.value)[:60]}")
 
 
 # ------------------------------------------------------------------ T9
@@ -273,7 +278,8 @@ def report(figures: Figures) -> list[str]:
     rows = [[kind, figures.mutants[kind], figures.found.get(kind, "")] for kind in ("renamed", "reordered", "constant", "operator")]
     lines = table(["mutants", "made", "merged with origin"], rows)
     lines += ["", f"copies {figures.copies_before} → {figures.copies_after}; {figures.merges} merges, {len(figures.wrong)} wrong"]
-    lines += [f"  wrong: {each}" for each in figures.wrong[:10]] + [f"  missed: {each}" for each in figures.missed[:15]]
+    lines += [f"  fails: {each}" for each in figures.failed[:10]] + [f"  wrong: {each}" for each in figures.wrong[:10]]
+    lines += [f"  missed: {each}" for each in figures.missed[:15]]
     lines.append("seconds: " + ", ".join(f"{key} {value:.0f}" for key, value in figures.seconds.items()))
     return lines
 

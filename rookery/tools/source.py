@@ -299,5 +299,5 @@ def from_source(
 
 
 def _plain(signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments as JSON data. Raises NotSerialisable."""
-    return {name: json.loads(codec(signature[0][name].type).dump(value)) for name, value in arguments.items()}
+    """The arguments as JSON data; the keys of a dict stay in their order. Raises ParseFailed for a value of another type."""
+    return {name: codec(signature[0][name].type).validate(value) for name, value in arguments.items()}

@@ -306,3 +306,8 @@ async def test_a_tool_can_give_what_its_stored_calls_gave(library: ToolLibrary) 
     assert len(await library.tool("long").function(n=400_000)) == 400_000
     with pytest.raises(ToolFailed, match="output"):
         await library.tool("long").function(n=3_000_000)
+
+
+async def test_the_order_of_keys_reaches_the_function(library: ToolLibrary) -> None:
+    library.add("def keys(d: dict[str, int]) -> list[str]:\n    return list(d)\n")
+    assert await library.tool("keys").function(d={"b": 1, "a": 2}) == ["b", "a"]
