@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rookery.core import event as ev
@@ -45,8 +46,10 @@ class LiveScope:
         self.run = run
         self.path = path
         self.waiting = 0
+        self._first = 0 if path in run.state.hosted else len(run.history)
+        """From which event on the log may speak of this code's calls: of a first execution from now on."""
+        self._seen = self._first
         self._told: int | None = None
-        self._seen = 0
         self._spends: dict[str, Spend] = {}
         self._sure: dict[str, Confidence] = {}
         self._known: dict[str, list[str]] | None = None
@@ -127,7 +130,7 @@ class LiveScope:
     def executed_s(self) -> float:
         """Seconds for which this call has been executed, over all resumptions."""
         total, last = 0.0, None
-        for event in self.run.history:
+        for event in islice(self.run.history, self._first, None):
             if isinstance(event, ev.RunResumed):
                 last = None
             elif last is not None or getattr(event, "call", "") == self.path:
@@ -138,7 +141,8 @@ class LiveScope:
     def grow(self, nodes: list[list[Any]]) -> None:
         """Tell those who watch, and the log, what has become of a search's tree; what an earlier process has told is not told again."""
         if self._told is None:
-            self._told = sum(1 for event in self.run.history if isinstance(event, ev.TreeGrown) and event.call == self.path)
+            known = islice(self.run.history, self._first, None)
+            self._told = sum(1 for event in known if isinstance(event, ev.TreeGrown) and event.call == self.path)
         if self._told:
             self._told -= 1
         else:

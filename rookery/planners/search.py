@@ -19,6 +19,7 @@ from rookery.errors import GraphFault, GraphInvalid, SearchInvalid
 from rookery.planners.planner import Child, Planner, Verdict
 from rookery.planners.result import SearchResult
 from rookery.planners.step import Goal, Step, as_goal
+from rookery.planners.tree import mixed
 
 CONCURRENCY = 8
 """Works in flight at a time, unless said otherwise."""
@@ -152,8 +153,6 @@ class Search(Tool[Any, Any]):
 
     def policy_of(self, sample: int, temperature: float | None, *, logprobs: bool) -> Policy:
         """How the prompts of one call are sampled: every sample of a question has a seed of its own, the same in every search."""
-        from rookery.planners.tree import mixed
-
         return Policy(model=self.policy.model, seed=mixed(self.seed, sample) & 0x7FFFFFFF, sample=sample, temperature=temperature,
                       logprobs=5 if logprobs else None)
 
