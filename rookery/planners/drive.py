@@ -16,7 +16,6 @@ from rookery.core.label import SECRET
 from rookery.core.limit import Limit
 from rookery.core.tape import current_live
 from rookery.core.template import as_text
-from rookery.engine.attempt import fault_of
 from rookery.engine.live import LiveScope
 from rookery.errors import OutsideRun, SearchFailed
 from rookery.planners.flight import Flights
@@ -90,13 +89,16 @@ class Drive:
         """Check the first state; it may be a solution already."""
         goal = self.search.steps.get("goal")
         if goal is not None and goal.takes(self.tree.state[0]):
-            try:
-                check = await self.flights.check(-1, self.tree.state[0])
-            except Exception as error:  # also of a function that was passed as it is: the goal's failure is data
-                self._failed(fault_of(error))
+            self.flights.add([Work(-1, "goal", (0,))])
+            self.flights.launch()
+            if not await self.flights.first_ends(self.deadline):
+                return "limit: seconds"
+            _, result = self.flights.take()
+            if result.fault is not None:
+                self._failed(result.fault)
             else:
-                self.tree.check[0] = check
-                if check.passed:
+                self.tree.check[0] = result.value
+                if result.value.passed:
                     self.tree.passed.append(0)
                     self.tree.mark(0, ANSWER)
         self._told()

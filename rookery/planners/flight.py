@@ -59,6 +59,8 @@ class Flights:
         """Steps whose works are one call each."""
 
     def _is_single(self, name: str, step: Step) -> bool:
+        if name == "goal":
+            return False
         if name == "evaluate":
             return step.samples == 1 and not step.together
         return "goal" not in self.search.steps or self.direct is not None or name not in ("propose", self.facts.answer_step)
@@ -174,10 +176,12 @@ class Flights:
         return raw if isinstance(raw, Check) else Check(bool(raw))
 
     async def _carry(self, work: Work) -> Result:
-        """A work that makes several calls."""
+        """A work that makes several calls, or may make none."""
         try:
             if work.step == "evaluate":
                 return Result(values=await self._evaluate(work))
+            if work.step == "goal":
+                return Result(value=await self._check(work.id, self.tree.state[work.node]))
             call = self._call(work, work.sample)
             raw = await self._value(work.id, call)
             children = self._children(work, raw)
@@ -210,10 +214,9 @@ class Flights:
         known = self._known_check(child)
         if known is not None:
             return _with(child, known)
-        return _with(child, await self.check(work, child.state)) if self.search.steps["goal"].takes(child.state) else child
+        return _with(child, await self._check(work, child.state)) if self.search.steps["goal"].takes(child.state) else child
 
-    async def check(self, work: int, state: Any) -> Check:
-        """What the goal says of a state, for a work by its id."""
+    async def _check(self, work: int, state: Any) -> Check:
         if self.direct is not None:
             return self._directly(state)
         goal = self.search.steps["goal"]

@@ -356,6 +356,16 @@ def test_seconds_end_a_search_and_nothing_is_left_in_flight() -> None:
     assert found.stop_reason == "limit: seconds" and found.answers == []
 
 
+def test_seconds_hold_while_the_first_state_is_checked() -> None:
+    @tool
+    async def never(state: int) -> bool:
+        await asyncio.sleep(60)
+        return True
+
+    found = run(search(state=0, propose=lambda state: [1], evaluate=lambda state: 1.0, goal=never, planner=beam(), limit=Limit(seconds=0.2)))
+    assert found.stop_reason == "limit: seconds" and found.works == {}
+
+
 def test_what_is_in_flight_at_the_end_is_cancelled() -> None:
     ended: list[str] = []
 
