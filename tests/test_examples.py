@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import os
 import subprocess
 import sys
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,17 +22,9 @@ from rookery.errors import ModelUnreachable
 from rookery.models.model import Capabilities, Request
 from rookery.models.skills import EXPRESSION, JUDGE, NEXT_STEPS
 from rookery.testing import ScriptedModel
+from tests.examples import loaded
 
 ROOT = Path(rookery.__file__).parents[1]
-
-
-def loaded(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"rookery_program_test_{name}", ROOT / "examples" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 game = loaded("game24")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,9 +20,9 @@ from examples.repair import repair
 from rookery.models.model import Request
 from rookery.planners import Verdict
 from rookery.testing import ScriptedModel
+from tests.boxes import needs_bubblewrap
 
 ROOT = Path(rookery.__file__).parents[1]
-needs_sandbox = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 
 
 def example(*words: str) -> subprocess.CompletedProcess[str]:
@@ -120,7 +119,7 @@ def test_mutations_change_one_token_of_code() -> None:
     assert "-    return max" in repair.diff(files, one) and "+    return x" in repair.diff(files, one)
 
 
-@needs_sandbox
+@needs_bubblewrap
 def test_with_tests_it_is_mended_and_by_reading_it_is_not() -> None:
     first, second = asyncio.run(repair.attempts())
     assert first.is_mended and first.found.verdict is Verdict.PUBLIC_TESTS and len(first.found.answers[0].state.edits) == 2
@@ -129,7 +128,7 @@ def test_with_tests_it_is_mended_and_by_reading_it_is_not() -> None:
     assert "mended: 6 of 6 visible and 5 of 5 hidden tests pass" in str(first) and "NOT mended" in str(second)
 
 
-@needs_sandbox
+@needs_bubblewrap
 def test_a_model_may_propose_and_what_it_claims_is_only_a_claim() -> None:
     good = [
         ("meetings/interval.py", 6, "    return a[0] < b[1] and b[0] < a[1]"),
@@ -152,7 +151,7 @@ def test_a_model_may_propose_and_what_it_claims_is_only_a_claim() -> None:
     assert not second.is_mended and second.found.verdict is Verdict.CLAIMED and not second.found.is_solved
 
 
-@needs_sandbox
+@needs_bubblewrap
 def test_repair_from_the_command_line() -> None:
     done = example("repair/repair.py", "--draw")
     assert done.returncode == 0, done.stderr

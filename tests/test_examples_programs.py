@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import importlib.util
 import json
 import sys
 from pathlib import Path
 from random import Random
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,23 +18,14 @@ import rookery
 from rookery import graph, run
 from rookery.planners import best_of_n, plan_search, refine
 from rookery.testing import ScriptedModel
-from rookery.tools import bubblewrap
 from rookery.tools.ladder import best_sandbox
+from tests.boxes import needs_bubblewrap
+from tests.examples import loaded
 
 ROOT = Path(rookery.__file__).parents[1]
 
 
-def loaded(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"rookery_program_test_{name}", ROOT / "examples" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 lists, p3, humaneval = loaded("list_functions"), loaded("p3"), loaded("humaneval")
-boxed = pytest.mark.skipif(bool(bubblewrap.lacking()[0]), reason=f"no sandbox for all of Python here: {bubblewrap.lacking()[0]}")
 
 
 def task_of(rule: str, *inputs: list[int]) -> Any:
@@ -140,7 +129,7 @@ def test_what_is_drawn_is_an_expression(kind: str) -> None:
         assert "{" not in answer.code
 
 
-@boxed
+@needs_bubblewrap
 @pytest.mark.parametrize("planner", [best_of_n(150, depth=1), refine(rounds=30), plan_search()])
 def test_puzzles_are_solved_in_the_sandbox(planner: Any) -> None:
     async def main() -> list[Any]:
@@ -155,7 +144,7 @@ def test_puzzles_are_solved_in_the_sandbox(planner: Any) -> None:
     assert any(result.is_solved for result in found) and all(sum(result.works.values()) <= 150 for result in found)
 
 
-@boxed
+@needs_bubblewrap
 def test_the_checker_s_word_counts_and_nothing_hangs_or_breaks_others() -> None:
     loops = p3.Puzzle("def sat(n: int):\n    while True:\n        pass", "int")
     dies = p3.Puzzle("def sat(n: int):\n    import os\n    os._exit(1)", "int")
@@ -200,7 +189,7 @@ def test_examples_are_read_from_the_text_without_running_anything() -> None:
     assert humaneval.examples_in(humaneval.Problem("def f():\n    '''>>> f(open('x'))\n    1\n    '''", "f")) == []
 
 
-@boxed
+@needs_bubblewrap
 @pytest.mark.parametrize("name", sorted(humaneval.PLANNERS))
 def test_programs_are_tested_on_examples_and_graded_on_hidden_tests(name: str) -> None:
     async def main() -> None:

@@ -275,7 +275,7 @@ class _Writer:
                 return []
             self._seen = self._taken = rows[-1][0]
         except sqlite3.OperationalError as error:
-            if "locked" in str(error) or "busy" in str(error):
+            if trouble(error) == "locked":
                 return []
             raise _error(error, self._log.path) from error
         return [Message(*json.loads(body)) for _, body in rows]
@@ -356,11 +356,19 @@ def mapped(path: Path) -> Iterator[None]:
         raise LogFull(f"{path} cannot be opened: {error.strerror}", path=str(path), hint="choose a folder that can be written") from error
 
 
-def _error(error: sqlite3.Error, path: Path) -> LogError:
+def trouble(error: sqlite3.Error) -> Literal["full", "locked", "damaged"]:
+    """What an error of SQLite says of its file: it cannot be written, others have it, or it cannot be read."""
     text = str(error)
     if "full" in text or "readonly" in text or "unable to open" in text or "disk I/O" in text:
+        return "full"
+    return "locked" if "locked" in text or "busy" in text else "damaged"
+
+
+def _error(error: sqlite3.Error, path: Path) -> LogError:
+    text, kind = str(error), trouble(error)
+    if kind == "full":
         return LogFull(f"{path} cannot be written: {text}", path=str(path), hint="free some space and resume; nothing acknowledged is lost")
-    if "locked" in text or "busy" in text:
+    if kind == "locked":
         return LogError(f"{path} is locked by another process", path=str(path), hint="try again")
     return LogCorrupt(f"{path} cannot be read: {text}", path=str(path), hint="move the file away; `rookery doctor` says what can be saved")
 

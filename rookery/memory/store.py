@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rookery.core.label import Labels
+from rookery.engine.sqlite import trouble
 from rookery.errors import MemoryBusy, MemoryDamaged, MemoryFileError, MemoryFull, MemoryTooNew
 from rookery.memory.item import Change, Item, Source
 
@@ -247,9 +248,9 @@ def mapped(path: Path) -> Iterator[None]:
 
 
 def _error(error: sqlite3.Error, path: Path) -> MemoryFileError:
-    text = str(error)
-    if "full" in text or "readonly" in text or "unable to open" in text or "disk I/O" in text:
+    text, kind = str(error), trouble(error)
+    if kind == "full":
         return MemoryFull(f"{path} cannot be written: {text}", path=str(path), hint="free some space; nothing acknowledged is lost")
-    if "locked" in text or "busy" in text:
+    if kind == "locked":
         return MemoryBusy(f"{path} is locked by another process", path=str(path), hint="try again")
     return MemoryDamaged(f"{path} cannot be read: {text}", path=str(path), hint="`rookery memory reindex` saves what is sound in it")

@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-MAX_NAME = 64
 _NAME = r"[^\W\d_][\w-]{0,63}"
 _TOKEN = re.compile(rf"(?P<slash>\\+)?(?:<\|(?P<store>{_NAME})\|>|(?<![\w])<(?P<read>{_NAME})(?:@(?P<version>[1-9]\d{{0,8}}))?>)")
 _TEMPLATES = """
@@ -30,11 +29,6 @@ class Part:
     """For ``store`` what follows the symbol, for ``read`` the symbol as it was written."""
     name: str = ""
     version: int | None = None
-
-
-def is_name(name: str) -> bool:
-    """Whether a symbol may be called so: a letter, then letters, digits, ``_`` and ``-``; not what chat templates use."""
-    return re.fullmatch(_NAME, name) is not None and name not in RESERVED
 
 
 def parse(message: str) -> list[Part]:

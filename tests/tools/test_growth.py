@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,9 @@ from rookery.tools.library import ToolLibrary
 from rookery.tools.problem import Growth, Problem, most_distant
 from rookery.tools.record import Example
 from rookery.tools.stages import abstractions_of, called_in, examples_text, joined, signature_text, sources_of
+from tests.boxes import needs_bubblewrap
 
-pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+pytestmark = needs_bubblewrap
 
 
 def fenced(*sources: str) -> str:

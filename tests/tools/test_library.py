@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,8 +15,9 @@ from rookery.tools.library import ToolLibrary
 from rookery.tools.record import RECENT, Example, Use
 from rookery.tools.source import from_source
 from rookery.tools.trial import try_calls
+from tests.boxes import needs_bubblewrap
 
-pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+pytestmark = needs_bubblewrap
 
 ABOVE = "def above(xs: list[int], k: int = 3) -> list[int]:\n    '''Numbers greater than k.'''\n    return [x for x in xs if x > k]\n"
 TWICE = [Example({"x": 1}, 2), Example({"x": 3}, 6, seen=False), Example({"x": 5}, 10, seen=False)]

@@ -26,14 +26,14 @@ from rookery.tools.bubblewrap import Bubblewrap
 from rookery.tools.ladder import Ladder, best_sandbox, run_python
 from rookery.tools.monty import Monty
 from rookery.tools.sandbox import MAX_DEPTH, Program, Sandbox, SandboxLimit, check_program, poison, read_value
+from tests.boxes import needs_bubblewrap
 from tests.tools.escape import Unsandboxed, descendants, strays
 
-has_bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None and not os.environ.get("CI"), reason="bubblewrap is not installed")
 RUNGS: list[object] = [
     pytest.param(lambda: Monty(ready=0), id="monty"),
-    pytest.param(lambda: Bubblewrap(ready=0), id="bubblewrap", marks=has_bubblewrap),
-    pytest.param(lambda: Bubblewrap(ready=2), id="bubblewrap-ready", marks=has_bubblewrap),
-    pytest.param(best_sandbox, id="ladder", marks=has_bubblewrap),
+    pytest.param(lambda: Bubblewrap(ready=0), id="bubblewrap", marks=needs_bubblewrap),
+    pytest.param(lambda: Bubblewrap(ready=2), id="bubblewrap-ready", marks=needs_bubblewrap),
+    pytest.param(best_sandbox, id="ladder", marks=needs_bubblewrap),
 ]
 
 
@@ -50,7 +50,7 @@ async def test_the_contract_finds_what_is_no_sandbox() -> None:
 # ------------------------------------------------------------------ the ladder
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_what_monty_cannot_run_goes_to_full_python() -> None:
     box = best_sandbox(ready=0)
     try:
@@ -65,7 +65,7 @@ async def test_what_monty_cannot_run_goes_to_full_python() -> None:
         await box.aclose()
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_a_program_that_has_called_a_door_is_not_run_again() -> None:
     seen: list[int] = []
     box = best_sandbox(ready=0)
@@ -172,7 +172,7 @@ def test_limits_join() -> None:
     assert SandboxLimit(cpu_s=1) & SandboxLimit(cpu_s=5, calls=3) == SandboxLimit(cpu_s=1, calls=3)
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_a_source_of_ten_megabytes() -> None:
     box = Bubblewrap(ready=0)
     try:
@@ -184,7 +184,7 @@ async def test_a_source_of_ten_megabytes() -> None:
         await box.aclose()
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_a_cache_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SandboxBroken, match="XDG_CACHE_HOME"):
@@ -197,7 +197,7 @@ async def test_a_cache_that_cannot_be_used(tmp_path: Path) -> None:
     assert not list(open_to_all.iterdir())
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_isolation_that_cannot_be_set_up_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A bubblewrap that fails, or only pretends, is noticed before the program is handed over."""
     for script in ("echo 'bwrap: No permissions to create new namespace' >&2; exit 1", "echo \"$@\"; exit 0", "cat; sleep 0.1"):
@@ -210,7 +210,7 @@ async def test_isolation_that_cannot_be_set_up_is_an_error(monkeypatch: pytest.M
             await Bubblewrap(ready=0).run(Program(source="print('ran')"))
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_packages() -> None:
     box = Bubblewrap(ready=0)
     try:
@@ -224,7 +224,7 @@ async def test_packages() -> None:
         await box.aclose()
 
 
-@has_bubblewrap
+@needs_bubblewrap
 @pytest.mark.slow
 async def test_packages_with_libraries() -> None:
     box = Bubblewrap(ready=0)
@@ -249,7 +249,7 @@ def _own() -> set[int]:
     return found
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_a_cancelled_run_leaves_no_process() -> None:
     before = _own()
     box = Bubblewrap(ready=0)
@@ -264,7 +264,7 @@ async def test_a_cancelled_run_leaves_no_process() -> None:
     await box.aclose()
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_a_start_that_is_broken_off_leaves_no_process() -> None:
     """At any moment of it: while it is set up, what is inside does not die with its parent by itself."""
     with tempfile.TemporaryDirectory() as folder:
@@ -284,7 +284,7 @@ async def _break_off(folder: Path) -> None:
     assert not strays(str(folder), began)
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_what_died_while_it_waited_is_replaced() -> None:
     before = _own()
     box = Bubblewrap(ready=3)
@@ -299,7 +299,7 @@ async def test_what_died_while_it_waited_is_replaced() -> None:
     await box.aclose()
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_fifty_at_once() -> None:
     before = _own()
     box = Bubblewrap()
@@ -309,7 +309,7 @@ async def test_fifty_at_once() -> None:
     assert _own() <= before
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_aclose_ends_what_was_started_ahead() -> None:
     before = _own()
     box = Bubblewrap(ready=3)
@@ -320,7 +320,7 @@ async def test_aclose_ends_what_was_started_ahead() -> None:
     assert _own() <= before
 
 
-@has_bubblewrap
+@needs_bubblewrap
 def test_sandboxes_die_with_their_host(tmp_path: Path) -> None:
     host = (
         "import asyncio\nfrom rookery.tools.bubblewrap import Bubblewrap\nfrom rookery.tools.sandbox import Program, SandboxLimit\n"
@@ -341,7 +341,7 @@ def test_sandboxes_die_with_their_host(tmp_path: Path) -> None:
     assert not [pid for pid in inside if Path(f"/proc/{pid}").exists()]
 
 
-@has_bubblewrap
+@needs_bubblewrap
 def test_a_sandbox_outlives_an_event_loop() -> None:
     box = Bubblewrap(ready=1)
     for number in range(3):
@@ -352,7 +352,7 @@ def test_a_sandbox_outlives_an_event_loop() -> None:
         assert asyncio.run(light.run(Program(source=f"{number} + 1"))).value == number + 1
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_the_root_is_minimal(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     folder = root.root_for((), cache=tmp_path / "roots")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,8 +9,9 @@ import pytest
 from rookery.errors import ProgramInvalid
 from rookery.tools.bubblewrap import Bubblewrap
 from rookery.tools.sandbox import Program, Sandbox, SandboxLimit
+from tests.boxes import needs_bubblewrap
 
-pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+pytestmark = needs_bubblewrap
 
 
 @pytest.fixture

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 import pytest
 
 from rookery.tools.bubblewrap import Bubblewrap
 from rookery.tools.ladder import best_sandbox
 from rookery.tools.monty import Monty
+from tests.boxes import needs_bubblewrap
 from tests.tools.attacks import ATTACKS
 from tests.tools.escape import attempt
 from tests.tools.harmless import HARMLESS, affected
 from tests.tools.ordinary import attempt_as_user, interpreter
 
-has_bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None and not os.environ.get("CI"), reason="bubblewrap is not installed")
-RUNGS = ["monty", pytest.param("bubblewrap", marks=has_bubblewrap)]
+RUNGS = ["monty", pytest.param("bubblewrap", marks=needs_bubblewrap)]
 QUICK = [attack for number, attack in enumerate(ATTACKS) if number % 6 == 0]
 """What every test run tries; the slow tests try all."""
 
@@ -57,7 +56,7 @@ def test_all_attacks_as_an_ordinary_user(rung: str) -> None:
     assert told["user"] != 0 and told["attacks"] >= 80 and told["escapes"] == {}
 
 
-@has_bubblewrap
+@needs_bubblewrap
 async def test_harmless_programs_are_unaffected_in_full_python() -> None:
     box = Bubblewrap()
     assert await affected(box) == ({}, [])
@@ -73,7 +72,7 @@ async def test_harmless_programs_run_in_monty_or_are_refused() -> None:
 
 
 @pytest.mark.slow
-@has_bubblewrap
+@needs_bubblewrap
 async def test_harmless_programs_are_unaffected_on_the_ladder() -> None:
     box = best_sandbox()
     assert await affected(box) == ({}, [])
