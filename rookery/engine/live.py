@@ -42,17 +42,17 @@ class LiveScope:
     after a restart still finds its values.
     """
 
+    waiting: int = 0
+    """How many of its calls its code waits for; these defaults stand in the class, for every async tool has a scope and few use theirs."""
+    _known: dict[str, list[str]] | None = None
+    _books: tuple[dict[str, Spend], dict[str, Confidence]] | None = None
+    _told: int | None = None
+
     def __init__(self, run: Run, path: str) -> None:
         self.run = run
         self.path = path
-        self.waiting = 0
-        self._first = 0 if path in run.state.hosted else len(run.history)
+        self._seen = self._first = 0 if path in run.state.hosted else len(run.history)
         """From which event on the log may speak of this code's calls: of a first execution from now on."""
-        self._seen = self._first
-        self._told: int | None = None
-        self._spends: dict[str, Spend] = {}
-        self._sure: dict[str, Confidence] = {}
-        self._known: dict[str, list[str]] | None = None
 
     # ---------------------------------------------------------------- what a search needs besides
 
@@ -99,6 +99,9 @@ class LiveScope:
 
     def _booked(self) -> tuple[dict[str, Spend], dict[str, Confidence]]:
         """By call of this scope, what it and all within it used and how sure models were; each event is looked at once."""
+        if self._books is None:
+            self._books = {}, {}
+        spends, sure = self._books
         history, prefix = self.run.history, self.path + "/"
         while self._seen < len(history):
             event = history[self._seen]
@@ -112,10 +115,10 @@ class LiveScope:
                 continue
             call = prefix + path[len(prefix) :].partition("/")[0].partition("[")[0].partition("#")[0]
             if spend is not None:
-                self._spends[call] = self._spends.get(call, NOTHING_SPENT) + spend
+                spends[call] = spends.get(call, NOTHING_SPENT) + spend
             if confidence is not None:
-                self._sure[call] = self._sure[call] + confidence if call in self._sure else confidence
-        return self._spends, self._sure
+                sure[call] = sure[call] + confidence if call in sure else confidence
+        return spends, sure
 
     @property
     def labels(self) -> Labels:
