@@ -40,7 +40,7 @@ PLANNERS: dict[str, tuple[Callable[[], Planner], int, float | None]] = {
     "DFS": (lambda: dfs(depth=FOREVER, visits=FOREVER, children=WIDE), WIDE, None),
     "MCTS": (lambda: mcts(iterations=FOREVER, depth=FOREVER), WIDE, 30.0),
     "AB-MCTS-A, Gaussian": (lambda: ab_mcts(iterations=FOREVER), 1, 100.0),
-    "AB-MCTS-A, Beta": (lambda: ab_mcts(iterations=FOREVER, prior="beta"), 1, None),
+    "AB-MCTS-A, Beta": (lambda: ab_mcts(iterations=FOREVER, prior="beta"), 1, 100.0),
 }  # fmt: skip
 """How each is made, the children of a proposal, and µs a node at most."""
 
@@ -312,8 +312,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
     figures: dict[str, Any] = {"overhead": []}
     for name in PLANNERS:
         say(f"overhead: {name} …")
-        upto = largest if PLANNERS[name][2] is not None else MIDDLE
-        figures["overhead"].append(overhead(name, laps=3 if quick else 9, largest=upto))
+        figures["overhead"].append(overhead(name, laps=3 if quick else 9, largest=largest))
     figures["bare"] = {"beam": bare_beam(SMALL * 10), "best-first": bare_best_first(SMALL * 10)}
     figures["treequest"] = {name: of_treequest(name, SMALL) for name in ("MCTS", "AB-MCTS-A")}
     say("through the engine …")

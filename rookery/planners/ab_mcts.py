@@ -177,7 +177,7 @@ class ABMCTS:
             whole.add(above, score)
             shape = prior.shape(whole.n[above], whole.total[above], whole.squares[above])
             below, above = above, parent[above]
-            notes.arms[above].put(below, whole.n[below], shape)
+            notes.arms[above].put(below, whole.n[below], prior.bucket(whole.total[below] / whole.n[below]), shape)
             if below != node:
                 notes.cont.add(above, score)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import inf, log, sqrt
+from math import inf, log, nan, sqrt
 from typing import Any, Literal
 
 from rookery.planners.option import at_least, named, one_of
@@ -74,8 +74,12 @@ class _Notes:
     """Those that ended with a reward."""
     reward: list[float] = field(default_factory=lambda: [0.0])
     """Their sum, or their maximum."""
+    mean: list[float] = field(default_factory=lambda: [nan])
+    """The reward of a visit, those without one as 0; of a state that was not visited its fast value, NaN where it has none of that scale."""
+    share: list[float] = field(default_factory=lambda: [1.0])
+    """Of the visits with a reward; 1 where ``mean`` is a fast value."""
     rarity: list[float] = field(default_factory=lambda: [1.0])
-    """1 / √visits."""
+    """1 / √visits; 1 where there are none."""
     fast: list[float | None] = field(default_factory=lambda: [None])
     asked: list[int] = field(default_factory=lambda: [0])
     """Proposals asked."""
@@ -165,7 +169,7 @@ class MCTS:
             return None  # its first proposal is in flight, or it was asked often enough and the answers are in flight
         for each in way:
             notes.visits[each] += 1
-            notes.rarity[each] = 1 / sqrt(notes.visits[each])
+            self._note(tree, notes, each)
         return way
 
     def _may_ask(self, notes: _Notes, node: int) -> bool:
@@ -173,27 +177,38 @@ class MCTS:
 
     def _best(self, tree: Tree, notes: _Notes, node: int) -> int:
         """The child that UCT goes to."""
-        visits, paid, reward, rarity, low = notes.visits, notes.paid, notes.reward, notes.rarity, notes.lowest
+        mean, share, rarity, low = notes.mean, notes.share, notes.rarity, notes.lowest
         scale = 1 / (notes.highest - low) if notes.highest > low else 0.0
-        spread = self.exploration * sqrt(log(visits[node] or 1))
-        best, most, is_mean, by_value = -1, -inf, self.backup == "mean", self._judges_all(tree)
+        spread = self.exploration * sqrt(log(notes.visits[node] or 1))
+        best, most = -1, -inf
         for child in notes.live[node]:
-            n = visits[child]
-            if n:
-                k = paid[child] if is_mean else notes.ended[child] if paid[child] else 0
-                gain = (reward[child] - k * low if is_mean else (reward[child] - low) * k) * scale if scale else 0.5 * k
-                score = (gain / n if k else 0.0) + spread * rarity[child]
-            else:
-                fast = notes.fast[child]
-                if fast is None:
-                    score = 0.5 + spread if by_value else inf
-                elif by_value:
-                    score = spread + ((fast - low) * scale if scale else 0.5)
-                else:
-                    score = spread + _scaled(fast, notes.lowest_prior, notes.highest_prior)
+            score = (mean[child] - low * share[child]) * scale + spread * rarity[child] if scale else nan
+            if score != score:  # NaN
+                score = spread * rarity[child] + self._unscaled(tree, notes, child)
             if score > most:
                 best, most = child, score
         return best
+
+    def _unscaled(self, tree: Tree, notes: _Notes, child: int) -> float:
+        """What a child promises that has no reward on the scale of the rewards, or before there is such a scale."""
+        if notes.visits[child]:
+            return 0.5 * notes.share[child]
+        fast = notes.fast[child]
+        if self._judges_all(tree):
+            return 0.5
+        return inf if fast is None else _scaled(fast, notes.lowest_prior, notes.highest_prior)
+
+    def _note(self, tree: Tree, notes: _Notes, node: int) -> None:
+        """Its visits, reward or fast value changed."""
+        n = notes.visits[node]
+        if n:
+            k = notes.paid[node] if self.backup == "mean" else notes.ended[node] if notes.paid[node] else 0
+            notes.share[node] = k / n
+            notes.mean[node] = (notes.reward[node] if self.backup == "mean" else notes.reward[node] * k) / n if k else 0.0
+            notes.rarity[node] = 1 / sqrt(n)
+        else:
+            fast = notes.fast[node]
+            notes.mean[node] = fast if fast is not None and self._judges_all(tree) else nan
 
     def _judges_all(self, tree: Tree) -> bool:
         return self.fast == "value" and "evaluate" in tree.steps
@@ -217,6 +232,7 @@ class MCTS:
             notes.lowest, notes.highest = min(notes.lowest, value), max(notes.highest, value)
             if self.fast == "value":
                 notes.fast[node] = value
+                self._note(tree, notes, node)
         way.judging -= 1
         if not way.judging:
             self._go_on(tree, notes, way)
@@ -257,8 +273,12 @@ class MCTS:
         notes.ended.append(0)
         notes.paid.append(0)
         notes.reward.append(0.0 if self.backup == "mean" else -inf)
+        notes.mean.append(nan)
+        notes.share.append(1.0)
         notes.rarity.append(1.0)
         notes.fast.append(score if self._judges_all(tree) else prior if self.fast != "none" else None)
+        if notes.fast[node] is not None:
+            self._note(tree, notes, node)
         notes.asked.append(0)
         notes.out.append(0)
         notes.live.append([])
@@ -290,13 +310,14 @@ class MCTS:
             way.nodes.append(child)
             way.new = []
             notes.visits[child] += 1
+            self._note(tree, notes, child)
             notes.to_ask.append((way, "propose", child))
             return
         has_failed = tree.status[node] == FAILED
         is_dead = child < 0 and not tree.children[node] and not has_failed
         if {"goal", "reflect"} <= tree.steps and (is_dead or (child >= 0 and is_end)):
             notes.to_ask.append((None, "reflect", child if child >= 0 else node))
-        self._pay(notes, way, self._reward(tree, node, child))
+        self._pay(tree, notes, way, self._reward(tree, node, child))
         self._close(tree, notes, node, may_grow=bool(way.new) or has_failed)
 
     def _reward(self, tree: Tree, node: int, child: int) -> float | None:
@@ -306,12 +327,13 @@ class MCTS:
             return value if value is not None else _score(tree, child)
         return tree.value[node] if "goal" not in tree.steps and not tree.children[node] else None
 
-    def _pay(self, notes: _Notes, way: _Way, reward: float | None) -> None:
+    def _pay(self, tree: Tree, notes: _Notes, way: _Way, reward: float | None) -> None:
         for node in way.nodes:
             notes.ended[node] += 1
             if reward is not None:
                 notes.paid[node] += 1
                 notes.reward[node] = notes.reward[node] + reward if self.backup == "mean" else max(notes.reward[node], reward)
+            self._note(tree, notes, node)
 
     def _close(self, tree: Tree, notes: _Notes, node: int, *, may_grow: bool) -> None:
         """Leave out a state that nothing more can come from, and those above it of which the same is true now."""

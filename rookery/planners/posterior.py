@@ -6,14 +6,17 @@ Learning: Advanced Topics (2023), section 3.4.3.3; AB-MCTS, arXiv 2503.04412, se
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
-from math import exp, expm1, inf, lgamma, log, log1p, pi, sqrt, tan
+from math import exp, expm1, inf, lgamma, log, log1p, log2, pi, sqrt, tan
 from random import Random
 from statistics import NormalDist
 from typing import Protocol
 
 Shape = tuple[float, float, float]
 _INVERSE = NormalDist().inv_cdf
+NARROWEST = 4
+"""The bucket of means next to 1 is 2⁻⁴ wide."""
 
 
 class Prior(Protocol):
@@ -33,6 +36,10 @@ class Prior(Protocol):
 
     def beats(self, shape: Shape, tail: float, number: float) -> bool:
         """Whether ``reach`` gives more than ``number``, told more cheaply."""
+        ...
+
+    def bucket(self, mean: float) -> int:
+        """From 0 up: which means are so much alike that arms with them are searched together; the most promising first."""
         ...
 
 
@@ -60,6 +67,9 @@ class Gaussian:
 
     def beats(self, shape: Shape, tail: float, number: float) -> bool:
         return self.reach(shape, tail) > number
+
+    def bucket(self, mean: float) -> int:
+        return 0  # one bound for all is tight enough: tails of different means have the same form
 
 
 class Beta:
@@ -89,6 +99,10 @@ class Beta:
         else:
             most *= end
         return least > tail or (most > tail and beta_share(y, a, b) > tail)
+
+    def bucket(self, mean: float) -> int:
+        """By the share of failures, halved each time: near 1 a draw's tail is a power of it with the failures as exponent."""
+        return NARROWEST - min(NARROWEST, int(-log2(max(1.0 - mean, 1e-9))))
 
 
 def student(tail: float, nu: float) -> float:
@@ -167,37 +181,41 @@ def beta_tail(share: float, a: float, b: float) -> float:
 class Arms:
     """Children of one node as arms; which of them draws highest is found without drawing from each.
 
-    Arms with about as many scores are a group. In a group only the arms with the largest luck (the upper quantiles of their draws, which
-    come from the largest to smaller ones as order statistics of uniform numbers) are looked at, until no other can win: what the best
-    belief of the group would reach with the next luck is less than the best so far. So the winner has exactly the distribution that
-    drawing from all gives, for the cost of a few.
+    Arms of about as many scores and of means in one bucket are a group. In a group only the arms with the largest luck (the upper quantiles of
+    their draws, which come from the largest to smaller ones as order statistics of uniform numbers) are looked at, until no other can win: what the
+    best belief of the group would reach with the next luck is less than the best so far. So the winner has exactly the distribution that
+    drawing from all gives, for the cost of a few. Groups of the highest means are looked at first, so that the others are soon through.
     """
 
-    __slots__ = ("bounds", "groups", "place")
+    __slots__ = ("bounds", "groups", "order", "place")
 
     def __init__(self) -> None:
-        self.groups: list[list[int]] = []
-        """By how many scores an arm has: up to 3, then by the number of bits."""
-        self.bounds: list[Shape] = []
+        self.groups: dict[int, list[int]] = {}
+        """By the mean's bucket, from the highest, then by how many scores an arm has: up to 3, then by the number of bits."""
+        self.bounds: dict[int, Shape] = {}
         """The largest parameters that an arm of each group has had."""
+        self.order: list[int] = []
+        """The groups that have arms, sorted."""
         self.place: dict[int, tuple[int, int]] = {}
         """Of each arm: its group, and where in it."""
 
     def __len__(self) -> int:
         return len(self.place)
 
-    def put(self, arm: int, n: int, shape: Shape) -> None:
-        """An arm is new, or has one more score."""
-        group = n if n < 4 else 2 + n.bit_length()
-        while len(self.groups) <= group:
-            self.groups.append([])
-            self.bounds.append((-inf, -inf, -inf))
+    def put(self, arm: int, n: int, bucket: int, shape: Shape) -> None:
+        """An arm is new, or has one more score; those of a ``Prior.bucket`` stand together."""
+        group = bucket * 64 + (n if n < 4 else 2 + n.bit_length())
         known = self.place.get(arm)
         if known is None or known[0] != group:
             if known is not None:
                 self._take(*known)
-            self.place[arm] = (group, len(self.groups[group]))
-            self.groups[group].append(arm)
+            members = self.groups.get(group)
+            if members is None:
+                members = self.groups[group] = []
+                self.bounds[group] = shape
+                insort(self.order, group)
+            self.place[arm] = (group, len(members))
+            members.append(arm)
         bound = self.bounds[group]
         self.bounds[group] = (max(bound[0], shape[0]), max(bound[1], shape[1]), max(bound[2], shape[2]))
 
@@ -208,19 +226,21 @@ class Arms:
             members[place] = last
             self.place[last] = (group, place)
         if not members:
-            self.bounds[group] = (-inf, -inf, -inf)
+            del self.groups[group], self.bounds[group]
+            self.order.remove(group)
 
     def best(self, chance: Random, prior: Prior, n: Sequence[int], total: Sequence[float], squares: Sequence[float]) -> int:
         """The arm that draws highest. The columns have each arm's scores at its id."""
         best, most = -1, -inf
-        for group, members in enumerate(self.groups):
+        for group in self.order:
+            members, bound = self.groups[group], self.bounds[group]
             size = len(members)
             log_rest = 0.0
             """Log of the largest luck that is left."""
             for seen in range(size):
                 log_rest += log(1.0 - chance.random()) / (size - seen)
                 tail = -expm1(log_rest)
-                if best >= 0 and not seen % 2 and tail <= 0.5 and not prior.beats(self.bounds[group], tail, most):  # asking costs as much as looking
+                if best >= 0 and not seen % 2 and tail <= 0.5 and not prior.beats(bound, tail, most):  # asking costs as much as looking
                     break
                 other = seen + int(chance.random() * (size - seen))
                 arm = members[other]

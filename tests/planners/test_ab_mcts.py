@@ -65,15 +65,15 @@ def test_the_arm_that_draws_highest_is_found_as_often_as_by_drawing_from_all(pri
     total, squares = [sum(one) for one in scores], [sum(score * score for score in one) for one in scores]
     arms = Arms()
     for arm, k in enumerate(n):
-        arms.put(arm, 1, prior.shape(1, scores[arm][0], scores[arm][0] ** 2))
-        arms.put(arm, k, prior.shape(k, total[arm], squares[arm]))
+        arms.put(arm, 1, prior.bucket(scores[arm][0]), prior.shape(1, scores[arm][0], scores[arm][0] ** 2))
+        arms.put(arm, k, prior.bucket(total[arm] / k), prior.shape(k, total[arm], squares[arm]))
     runs = 8_000
     quick = Counter(arms.best(chance, prior, n, total, squares) for _ in range(runs))
     draws = ([prior.draw(chance, n[arm], total[arm], squares[arm]) for arm in range(24)] for _ in range(runs))
     slow = Counter(row.index(max(row)) for row in draws)
     chi2 = sum((quick[arm] - slow[arm]) ** 2 / (quick[arm] + slow[arm]) for arm in range(24) if quick[arm] + slow[arm])
     assert chi2 < 45, f"chi² of {chi2:.0f} with 23 degrees of freedom"
-    assert sorted(arm for group in arms.groups for arm in group) == list(range(24)) and len(arms) == 24
+    assert sorted(arm for group in arms.order for arm in arms.groups[group]) == list(range(24)) and len(arms) == 24
     assert all(arms.groups[group][place] == arm for arm, (group, place) in arms.place.items())
 
 
