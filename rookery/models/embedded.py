@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rookery.errors import CapabilityMissing, ContextOverflow, ModelUnknown, RequestRefused, SkillMissing
 from rookery.models.model import Capabilities, Chunk, Request, Sampling, Stop, TokenLogprob, Usage
 from rookery.models.skills import SKILLS, Skill, canonical
+from rookery.models.token_level import Opening
 from rookery.models.tokenizer import PieceTokenizer
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rookery.models.llama import LlamaModel, LlamaWeights
+
+T = TypeVar("T")
 
 WEIGHTS = Path(__file__).parent / "weights"
 CONTEXT_TOKENS = 256
@@ -94,15 +97,32 @@ class EmbeddedModel:
         """
         ids = self._encode(request)
         self._check(request, len(ids))
+        reply = _Reply(self._prompts_kept(), ids, request.sampling, request.sample)
+        while not reply.done:
+            for chunk in await self.compute(partial(reply.advance, SLICE_TOKENS)):
+                yield chunk
+
+    async def open(self, request: Request) -> Opening:
+        """The request's prompt, read: see :class:`rookery.models.token_level.TokenLevel`.
+
+        :raises SkillMissing, ContextOverflow, CapabilityMissing, RequestRefused: as for :meth:`stream`.
+        """
+        ids = self._encode(request)
+        self._check(request, len(ids))
+        prompts = self._prompts_kept()
+        sequence, logits, cached = await self.compute(lambda: prompts.start(ids))
+        return Opening(sequence, logits, tuple(ids), cached)
+
+    async def compute(self, work: Callable[[], T]) -> T:
+        """What ``work`` gives, run in this model's one worker thread."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, "rookery-embedded")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _prompts_kept(self) -> _Prompts:
         if self._prompts is None:
             self._prompts = _Prompts(self._folder, self._cached_prompts)
-        reply = _Reply(self._prompts, ids, request.sampling, request.sample)
-        loop = asyncio.get_running_loop()
-        while not reply.done:
-            for chunk in await loop.run_in_executor(self._pool, reply.advance, SLICE_TOKENS):
-                yield chunk
+        return self._prompts
 
     def _encode(self, request: Request) -> list[int]:
         texts = [message.text for message in request.messages if message.role == "user"]

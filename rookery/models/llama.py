@@ -195,17 +195,25 @@ class LlamaModel:
         self._shared = tuple(part for part in kept if part.length)
         self._own, self._lent = self._fresh(self._batch), 0
 
-    def fork(self, n: int) -> LlamaModel:
-        """A batch of ``n`` siblings that share what was evaluated so far; the original stays usable.
+    def fork(self, n: int | Sequence[int]) -> LlamaModel:
+        """A batch of ``n`` siblings that share what was evaluated so far, or that goes on from these rows; the original stays usable.
 
-        :raises ValueError: ``n`` is not positive, or this is already a batch of several.
+        :raises ValueError: no siblings, a row that is not there, or a number where this is already a batch of several.
         """
-        if n < 1 or self._batch > 1:
-            raise ValueError("only a single sequence can be forked, into one sibling or more")
+        if isinstance(n, int) and (n < 1 or self._batch > 1):
+            raise ValueError("a number forks a single sequence, into one sibling or more; of a batch give the rows")
+        rows = [0] * n if isinstance(n, int) else list(n)
+        if not rows or not 0 <= min(rows) <= max(rows) < self._batch:
+            raise ValueError(f"a batch of {self._batch} has no rows {rows}")
         sibling = LlamaModel(self._weights, self._vocabulary)
+        sibling._batch = len(rows)
+        if self._batch > 1:  # what is the siblings' own is copied, row by row; what they share stays where it is
+            sibling._shared = self._shared
+            sibling._own = _Cache(self._own.store[:, :, rows, :, : self._own.length], self._own.length)
+            return sibling
         own = (_Cache(self._own.store, self._own.length),) if self._own.length else ()
         sibling._shared = self._shared + own
-        sibling._batch, sibling._own = n, sibling._fresh(n)
+        sibling._own = sibling._fresh(len(rows))
         self._lent = max(self._lent, self._own.length)
         return sibling
 

@@ -78,6 +78,29 @@ class Sampling:
     seed: int | None = None
     logprobs: int | None = None
     """Ask for the log-probability of each token and of so many alternatives (0: only the token's own)."""
+    top_k: int | None = None
+    """Only the so many likeliest tokens are drawn from; 0 means all."""
+    min_p: float | None = None
+    """Only tokens at least this share as likely as the likeliest one are drawn from (0 to 1)."""
+    frequency_penalty: float | None = None
+    """Nats taken off a token for each time that it stands in the reply (-2 to 2 at most servers)."""
+    presence_penalty: float | None = None
+    """Nats taken off a token that stands in the reply at all."""
+    repetition_penalty: float | None = None
+    """Divides the positive and multiplies the negative logits of the tokens of prompt and reply; 1 does nothing (CTRL, arXiv 1909.05858, §4.1)."""
+
+
+GrammarKind = Literal["choice", "regex", "json_schema", "gbnf", "lark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """What the reply must match from its first letter to its last, in a form that servers take."""
+
+    kind: GrammarKind
+    source: Any
+    """``choice``: a tuple of texts; ``regex``: a pattern; ``json_schema``: a mapping; ``gbnf`` (start rule ``root``) and ``lark``
+    (``start``): a grammar's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +119,11 @@ class Request:
     """Which of several independent draws of the same question this is."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Fields passed to the server as they are (``extra_body``)."""
+    grammar: Grammar | None = None
+    """What the reply must match; only for a model whose server takes this kind (:mod:`rookery.models.server`). A last message of
+    role ``assistant`` is continued (prefill), and then the grammar is about the continuation alone."""
+    bias: tuple[tuple[int, float], ...] = ()
+    """(token id, nats added to its logit); 100 and -100 mean this one and never this one."""
 
     @property
     def text(self) -> str:
@@ -115,12 +143,12 @@ class Request:
             "sampling": {
                 "temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens,
                 "stop": list(sampling.stop), "seed": sampling.seed, "logprobs": sampling.logprobs,
-            },
+            } | _set(sampling, "top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty"),
             "schema": self.schema,
             "tools": [[t.name, t.description, t.arguments] for t in self.tools],
             "sample": self.sample,
             "extra": dict(self.extra),
-        }
+        } | ({"grammar": [self.grammar.kind, self.grammar.source]} if self.grammar else {}) | _set(self, "bias")
 
     def fingerprint(self) -> str:
         """32 hex digits that are equal exactly when ``canonical()`` is."""
@@ -130,6 +158,11 @@ class Request:
     def with_message(self, *messages: Message) -> Request:
         """The same request with messages added at its end."""
         return replace(self, messages=self.messages + messages)
+
+
+def _set(data: object, *names: str) -> dict[str, Any]:
+    """The fields that say something; those that came later are left out otherwise, so that old fingerprints stay."""
+    return {name: value for name in names if (value := getattr(data, name)) not in (None, ())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +301,9 @@ class TokenModel(Protocol):
         """Keep only the first ``length`` tokens of the cache, exactly as if nothing had followed."""
         ...
 
-    def fork(self, n: int) -> TokenModel:
-        """A batch of ``n`` siblings that share what was evaluated so far; the original stays usable."""
+    def fork(self, n: int | Sequence[int]) -> TokenModel:
+        """A batch of ``n`` siblings that share what was evaluated so far, or one that goes on from these rows of this batch (``[0, 0, 2]``);
+        the original stays usable."""
         ...
 
 
