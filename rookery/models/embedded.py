@@ -6,13 +6,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from rookery.errors import CapabilityMissing, ContextOverflow, ModelUnknown, RequestRefused, SkillMissing
-from rookery.models.model import Capabilities, Chunk, Request, Sampling, Stop, TokenLogprob, Usage
+from rookery.errors import CapabilityMissing, ContextOverflow, ModelUnknown, SkillMissing
+from rookery.models.model import Capabilities, Chunk, Request
 from rookery.models.skills import SKILLS, Skill, canonical
 from rookery.models.token_level import Opening
 from rookery.models.tokenizer import PieceTokenizer
@@ -95,9 +94,13 @@ class EmbeddedModel:
         :raises CapabilityMissing: tools or a schema are asked for.
         :raises RequestRefused: a sampling value is out of range.
         """
+        from rookery.models.reply import Reply
+
         ids = self._encode(request)
         self._check(request, len(ids))
-        reply = _Reply(self._prompts_kept(), ids, request.sampling, request.sample)
+        prompts = self._prompts_kept()
+        reply = Reply(lambda: prompts.open(ids), prompts.tokenizer, request.sampling, prompt=ids, sample=request.sample,
+                      context_tokens=CONTEXT_TOKENS, model=self._capabilities.name)
         while not reply.done:
             for chunk in await self.compute(partial(reply.advance, SLICE_TOKENS)):
                 yield chunk
@@ -110,8 +113,7 @@ class EmbeddedModel:
         ids = self._encode(request)
         self._check(request, len(ids))
         prompts = self._prompts_kept()
-        sequence, logits, cached = await self.compute(lambda: prompts.start(ids))
-        return Opening(sequence, logits, tuple(ids), cached)
+        return await self.compute(lambda: prompts.open(ids))
 
     async def compute(self, work: Callable[[], T]) -> T:
         """What ``work`` gives, run in this model's one worker thread."""
@@ -136,19 +138,13 @@ class EmbeddedModel:
             raise SkillMissing(error.reason, model=self._capabilities.name, hint=f"{error.hint}; {ALTERNATIVE}") from None
 
     def _check(self, request: Request, prompt_tokens: int) -> None:
-        name, sampling = self._capabilities.name, request.sampling
+        name = self._capabilities.name
         if request.tools or request.schema is not None:
             raise CapabilityMissing("the embedded model takes neither tools nor a schema", model=name,
                                     hint="ask for plain text or lines, or " + ALTERNATIVE)
         if prompt_tokens >= CONTEXT_TOKENS:
             raise ContextOverflow(f"a prompt of {prompt_tokens} tokens leaves no room in the window of {CONTEXT_TOKENS}",
                                   model=name, hint="shorten the prompt")
-        for field, value, low, high in (("temperature", sampling.temperature, 0.0, 100.0), ("top_p", sampling.top_p, 0.0, 1.0),
-                                        ("max_tokens", sampling.max_tokens, 1, None), ("logprobs", sampling.logprobs, 0, None),
-                                        ("seed", sampling.seed, 0, None)):
-            if value is not None and (not value >= low or (high is not None and value > high)):
-                bounds = f"at least {low}" if high is None else f"between {low} and {high}"
-                raise RequestRefused(f"{field} is {value}; it must be {bounds}", model=name)
 
 
 def _listed(skills: tuple[Skill, ...]) -> str:
@@ -183,8 +179,8 @@ class _Prompts:
     def tokenizer(self) -> PieceTokenizer:
         return _tokenizer(self._folder)
 
-    def start(self, ids: list[int]) -> tuple[LlamaModel, NDArray[np.float32], int]:
-        """A sequence that has read the prompt, the logits (V,) after it, and how many tokens came from the cache."""
+    def open(self, ids: list[int]) -> Opening:
+        """A sequence that has read the prompt."""
         whole, opening = tuple(ids), tuple(ids[:1])
         cached = len(whole) if whole in self._known else 1 if opening in self._known else 0
         if whole not in self._known:
@@ -197,7 +193,7 @@ class _Prompts:
         sequence, logits = self._known[whole]
         if len(self._known) > self._size:
             self._known.popitem(last=False)
-        return sequence.fork(1), logits, cached
+        return Opening(sequence.fork(1), logits, whole, cached)
 
     def _fresh(self) -> LlamaModel:
         from rookery.models.llama import LlamaModel
@@ -206,103 +202,3 @@ class _Prompts:
 
     def _keep(self, key: tuple[int, ...], sequence: LlamaModel, *, tail: list[int] | None = None) -> None:
         self._known[key] = sequence, sequence.eval(tail if tail is not None else key)[0]
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A token's text that is held back while it may be the beginning of a stop string."""
-
-    text: str
-    score: TokenLogprob | None
-
-
-class _Reply:
-    """One reply in the making; advances in slices, in the worker thread."""
-
-    def __init__(self, prompts: _Prompts, ids: list[int], sampling: Sampling, sample: int) -> None:
-        self.done = False
-        self._prompts = prompts
-        self._ids = ids
-        self._sampling = sampling
-        self._sample = sample
-        self._room = min(sampling.max_tokens or CONTEXT_TOKENS, CONTEXT_TOKENS - len(ids))
-        self._written = 0
-        self._held: list[_Piece] = []
-        self._sequence: LlamaModel | None = None
-
-    def advance(self, count: int) -> list[Chunk]:
-        """The chunks of at most ``count`` more tokens; the last one of the reply has stop and usage."""
-        if self._sequence is None:
-            self._begin()
-        chunks: list[Chunk] = []
-        for _ in range(count):
-            stop = self._step(chunks)
-            if stop is not None:
-                usage = Usage(len(self._ids), self._written, self._cached, 0.0)
-                chunks += [*self._release(), Chunk(stop=stop, usage=usage)]
-                self.done = True
-                break
-        return chunks
-
-    def _begin(self) -> None:
-        import numpy as np
-
-        self._sequence, self._logits, self._cached = self._prompts.start(self._ids)
-        seed = self._sampling.seed
-        self._random = np.random.default_rng(None if seed is None else [seed, self._sample])
-
-    def _step(self, chunks: list[Chunk]) -> Stop | None:
-        from rookery.models.llama import draw
-
-        assert self._sequence is not None
-        sampling, vocabulary = self._sampling, self._prompts.tokenizer
-        token = draw(self._logits, sampling.temperature or 0.0, 1.0 if sampling.top_p is None else sampling.top_p, self._random)
-        self._written += 1
-        if token in vocabulary.end:
-            return "end"
-        text = vocabulary.decode([token])
-        self._held.append(_Piece(text, None if sampling.logprobs is None else self._score(token, sampling.logprobs)))
-        if self._cut_at_stop():
-            return "stop"
-        chunks += self._release_safe()
-        if self._written >= self._room:
-            return "length"
-        self._logits = self._sequence.eval([token])[0]
-        return None
-
-    def _score(self, token: int, count: int) -> TokenLogprob:
-        from rookery.models.llama import log_softmax
-
-        scores = log_softmax(self._logits)
-        best = (-scores).argsort(kind="stable")[:count]
-        decode = self._prompts.tokenizer.decode
-        return TokenLogprob(decode([token]), float(scores[token]), tuple((decode([int(i)]), float(scores[i])) for i in best))
-
-    def _cut_at_stop(self) -> bool:
-        """Whether the held text has a stop string; if so only what stands before the first one stays."""
-        text = "".join(piece.text for piece in self._held)
-        found = [at for stop in self._sampling.stop if stop and (at := text.find(stop)) >= 0]
-        if not found:
-            return False
-        left, kept = min(found), []
-        for piece in self._held:
-            part = piece.text[:left]
-            if part:
-                score = piece.score and TokenLogprob(part, piece.score.logprob, piece.score.top)
-                kept.append(_Piece(part, score))
-            left -= len(part)
-        self._held = kept
-        return True
-
-    def _release_safe(self) -> list[Chunk]:
-        """The held tokens, unless their text ends with what may become a stop string."""
-        text = "".join(piece.text for piece in self._held)
-        for stop in self._sampling.stop:
-            if any(text.endswith(stop[:size]) for size in range(1, len(stop))):
-                return []
-        return self._release()
-
-    def _release(self) -> list[Chunk]:
-        chunks = [Chunk(piece.text, () if piece.score is None else (piece.score,)) for piece in self._held if piece.text]
-        self._held = []
-        return chunks

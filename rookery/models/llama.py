@@ -296,25 +296,3 @@ def _rotate(x: Array, cos: Array, sin: Array) -> None:
     b *= cos
     b += a * sin
     a[...] = turned
-
-
-def log_softmax(logits: Array) -> Array:
-    """Natural log-probabilities over the last axis."""
-    shifted = logits - logits.max(-1, keepdims=True)
-    return cast("Array", shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
-
-
-def draw(logits: Array, temperature: float, top_p: float, random: np.random.Generator) -> int:
-    """The next token of one sequence, from logits (V,): the likeliest at temperature 0, else drawn from the nucleus ``top_p``."""
-    if temperature == 0:
-        return int(logits.argmax())
-    scaled = logits.astype(np.float64) / temperature
-    odds = np.exp(scaled - scaled.max())
-    odds /= odds.sum()
-    if top_p < 1:
-        order = np.argsort(-odds, kind="stable")
-        # A token stays while those before it do not yet fill top_p, so the likeliest always does.
-        beyond = order[np.cumsum(odds[order]) - odds[order] >= top_p]
-        odds[beyond[beyond != order[0]]] = 0.0
-    cumulative = np.cumsum(odds)
-    return int(np.searchsorted(cumulative, random.random() * cumulative[-1], side="right"))

@@ -28,13 +28,14 @@ class Sampler:
     :param sampling: a temperature that is None means 0, the likeliest token.
     :param sample: which of several draws with the same seed this is.
     :param prompt: the prompt's tokens, for the repetition penalty.
+    :param model: the model's name, for messages.
     :raises RequestRefused: a value is out of its range.
     """
 
-    def __init__(self, sampling: Sampling, *, sample: int = 0, prompt: Sequence[int] = ()) -> None:
+    def __init__(self, sampling: Sampling, *, sample: int = 0, prompt: Sequence[int] = (), model: str = "") -> None:
         wrong = list(_faults(sampling))
         if wrong:
-            raise RequestRefused("; ".join(wrong), hint="see rookery.models.model.Sampling for the ranges")
+            raise RequestRefused("; ".join(wrong), model=model, hint="see rookery.models.model.Sampling for the ranges")
         self._sampling = sampling
         self._random = np.random.default_rng(None if sampling.seed is None else [sampling.seed, sample])
         self._frequency, self._presence = sampling.frequency_penalty or 0.0, sampling.presence_penalty or 0.0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rookery.errors import ContextOverflow, ModelUnknown
-from rookery.models.llama import LlamaModel, LlamaWeights, draw, log_softmax, read_safetensors
+from rookery.models.llama import LlamaModel, LlamaWeights, read_safetensors
 from rookery.models.model import TokenModel
 from rookery.models.tokenizer import PieceTokenizer
 
@@ -172,13 +172,16 @@ def test_safetensors_are_read_and_damage_is_named(tmp_path: Path) -> None:
         LlamaWeights.of({}, METADATA)
 
 
-def test_draw_is_greedy_at_zero_and_keeps_to_the_nucleus() -> None:
-    logits = np.log(np.array([0.1, 0.5, 0.4], np.float32))
-    random = np.random.default_rng(0)
-    assert {draw(logits, 0.0, 1.0, random) for _ in range(5)} == {1}
-    assert {draw(logits, 1.0, 0.45, random) for _ in range(50)} == {1}
-    assert {draw(logits, 1.0, 0.85, random) for _ in range(50)} == {1, 2}
-    assert {draw(logits, 1.0, 0.0, random) for _ in range(5)} == {1}
-    drawn = np.bincount([draw(logits, 1.0, 1.0, random) for _ in range(3000)], minlength=3) / 3000
-    assert np.abs(drawn - [0.1, 0.5, 0.4]).max() < 0.04
-    assert np.exp(log_softmax(logits)).sum() == pytest.approx(1)
+def test_a_batch_goes_on_from_any_of_its_rows() -> None:
+    root = LlamaModel(LlamaWeights.of(TENSORS, METADATA), WORDS)
+    root.eval(IDS[:8])
+    batch = root.fork(3)
+    batch.eval([[1, 2], [3, 4], [5, 6]])
+    picked = batch.fork([2, 0, 2, 2])
+    logits = picked.eval([[7], [8], [9], [7]])
+    for row, tail in enumerate(([5, 6, 7], [1, 2, 8], [5, 6, 9], [5, 6, 7])):
+        alone = LlamaModel(LlamaWeights.of(TENSORS, METADATA), WORDS)
+        assert np.allclose(logits[row], alone.eval(IDS[:8] + tail)[0], atol=1e-4)
+    for wrong in ([], [3], [-1], 2):
+        with pytest.raises(ValueError):
+            batch.fork(wrong)
