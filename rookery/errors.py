@@ -54,7 +54,11 @@ RookeryError
 ├── CallError                  a call of a graph ended without a value
 │   ├── CallFailed             after all its attempts
 │   ├── CallTimeout            its time was up                             (retryable)
-│   └── LoopExhausted          a bounded loop met its bound
+│   ├── LoopExhausted          a bounded loop met its bound
+│   └── AgentError             an agent or a team ended without an answer
+│       ├── AgentExhausted     its turns are used up
+│       ├── AgentStuck         it does the same again and again, or its members only hand over
+│       └── AgentFailing       its tools fail, its calls can't be made, or too few of its members answered
 ├── RunError                   a run ended, or may not begin
 │   ├── LimitReached           money, tokens, calls or seconds are spent
 │   ├── RunCancelled           somebody cancelled it
@@ -87,6 +91,7 @@ RookeryError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class RookeryError(Exception):
@@ -446,6 +451,25 @@ class LoopExhausted(CallError):
     """A bounded loop met its bound before its condition was true."""
 
 
+# ------------------------------------------------------------------ agents
+
+
+class AgentError(CallError):
+    """An agent or a team ended without an answer; ``call`` is its path. What it did until then is in the log."""
+
+
+class AgentExhausted(AgentError):
+    """Its turns are used up, or no answer passed the check that it was given."""
+
+
+class AgentStuck(AgentError):
+    """It does the same again and again with the same result, or the members of a team only hand over to one another."""
+
+
+class AgentFailing(AgentError):
+    """Its tools fail one after another, the model calls what can't be called, or too few members of a committee gave an answer."""
+
+
 # ------------------------------------------------------------------ runs
 
 
@@ -598,6 +622,8 @@ class LogError(RookeryError):
     def __init__(self, message: str, *, path: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.path = path
+        self.readable: Sequence[Any] = ()
+        """When a run was read: the events asked for that come before what cannot be read."""
 
 
 class LogCorrupt(LogError):

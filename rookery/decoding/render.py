@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ from rookery.core.function import Prompt
 from rookery.core.policy import Policy
 from rookery.core.template import Hole, Template, as_text, lookup
 from rookery.core.types import schema
-from rookery.decoding.parse import Form, form_of, instructions, parse
-from rookery.models.model import Capabilities, Message, Request, Sampling, Segment
+from rookery.decoding.parse import Form, form_of, instructions, parse, repair_text
+from rookery.errors import ParseFailed
+from rookery.models.model import Capabilities, Message, Request, Sampling, Segment, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,14 @@ class Rendered:
     def parse(self, text: str) -> Any:
         """The reply as a value. Raises ParseFailed with all faults."""
         return parse(text, self.type, self.form)
+
+    def read(self, text: str, calls: Sequence[ToolCall] = ()) -> Any:
+        """A whole reply as a value; ``calls`` are the tools it called, for prompts that offered some. Raises ParseFailed."""
+        return self.parse(text)
+
+    def repair(self, error: ParseFailed) -> str:
+        """What is said to the model when its reply could not be read."""
+        return repair_text(error, self.type, self.form)
 
 
 def render(

@@ -9,7 +9,7 @@ from typing import Any
 from rookery import errors
 from rookery.core.event import Fault
 from rookery.core.policy import Attempts
-from rookery.errors import CallFailed, LimitReached, LoopExhausted, ModelError, RookeryError, RunCancelled, RunError, SecretNeeded
+from rookery.errors import AgentError, CallFailed, LimitReached, LoopExhausted, ModelError, RookeryError, RunCancelled, RunError, SecretNeeded
 
 FOR_PROMPTS = Attempts(stop=3)
 FOR_TOOLS = Attempts(stop=1)
@@ -73,6 +73,8 @@ def error_of(fault: Fault, *, run: str, call: str, attempts: int, cause: BaseExc
     if fault.kind == "LoopExhausted":
         return LoopExhausted(message, call=call, hint=hint)
     kind = getattr(errors, fault.kind, None)
+    if isinstance(kind, type) and issubclass(kind, AgentError):
+        return kind(message, call=call, hint=hint)
     if cause is not None and isinstance(cause, RunError):
         return cause
     tried = f" after {attempts} attempts" if attempts > 1 else ""

@@ -26,7 +26,7 @@ from rookery.errors import CallTimeout, ContextOverflow, LimitReached, LogError,
 if TYPE_CHECKING:
     from rookery.decoding.render import Rendered
     from rookery.engine.run import Run
-    from rookery.models.model import Model, Request, Usage
+    from rookery.models.model import Model, Request, ToolCall, Usage
 
 REPAIRS = 2
 """How often text that does not parse goes back to the model, unless the policy says otherwise."""
@@ -229,7 +229,12 @@ async def _prompt(run: Run, node: Node, policy: Policy, model: Model, number: in
     prompt = node.plan.call.function
     args = run.state.arguments(node)
     paths = {name: slot.path for name, slot in zip(node.plan.names, node.deps, strict=True)}
-    rendered = render(prompt, args, policy, model.capabilities, paths=paths, idempotency_key=run.idempotency_key(node))
+    own = getattr(prompt, "rendered", None)  # a prompt that lays out its messages itself, an agent's turn
+    key = run.idempotency_key(node)
+    rendered: Rendered = (
+        await own(args, policy, model, paths=paths, idempotency_key=key) if own is not None
+        else render(prompt, args, policy, model.capabilities, paths=paths, idempotency_key=key)
+    )
     scores = Scores(model, asked=policy.logprobs is not None)
     if not _is_cached(policy):
         value = await _ask(run, node, policy, model, rendered, spent, scores)
@@ -250,25 +255,25 @@ def _is_cached(policy: Policy) -> bool:
 
 async def _ask(run: Run, node: Node, policy: Policy, model: Model, rendered: Rendered, spent: list[ev.Spend], scores: Scores) -> Any:
     """Ask the model, and ask again with the faults when its text does not parse, a bounded number of times."""
-    from rookery.decoding.parse import repair_text
     from rookery.models.model import Message
 
     request = rendered.request
     repairs = policy.repair if policy.repair is not None else REPAIRS
     elements = _elements(run, node, rendered)
     while True:
-        text, stop = await _reply(run, node, model, request, spent, elements, scores)
+        text, stop, calls = await _reply(run, node, model, request, spent, elements, scores)
         try:
-            value = rendered.parse(text)
+            value = rendered.read(text, calls)
         except ParseFailed as error:
             if repairs <= 0:
                 raise
             repairs -= 1
             run.post(ev.AttemptFailed(time.time(), node.path, 1, fault_of(error), 0.0, model.capabilities.name, repair=True))
-            asked = repair_text(error, rendered.type, rendered.form)
+            asked = rendered.repair(error)
             if stop == "length":
                 asked += " Your answer was cut off at its length limit; be shorter."
-            request = rendered.request.with_message(Message.of("assistant", text), Message.of("user", asked))
+            said = [Message.of("assistant", text)] if text or not calls else []  # a reply of calls alone has no text
+            request = rendered.request.with_message(*said, Message.of("user", asked))
             elements = None
         else:
             return _with_committed(run, node, value)
@@ -300,7 +305,7 @@ def _elements(run: Run, node: Node, rendered: Rendered) -> Any:
 
 async def _reply(
     run: Run, node: Node, model: Model, request: Request, spent: list[ev.Spend], elements: Any, scores: Scores
-) -> tuple[str, str]:
+) -> tuple[str, str, tuple[ToolCall, ...]]:
     """One request under the run's limits and the model's concurrency, its text streamed into events."""
     from rookery.models.model import Usage
 
@@ -310,6 +315,7 @@ async def _reply(
     sent = False
     scores.begin()
     texts: list[str] = []
+    calls: tuple[ToolCall, ...] = ()
     stop = ""
     index = len(node.elements or ()) if elements is not None else 0
     skip = index
@@ -321,6 +327,7 @@ async def _reply(
                     if chunk.usage is not None:
                         usage = chunk.usage if usage is None else usage + chunk.usage
                     stop = chunk.stop or stop
+                    calls += chunk.tool_calls
                     if chunk.logprobs:
                         scores.add(chunk.logprobs)
                     if chunk.text:
@@ -336,7 +343,7 @@ async def _reply(
         run.supply.settle(ledger, worst, spend)
     if not stop:
         raise ReplyCut("the reply ended before its end", model=model.capabilities.name)
-    return "".join(texts), stop
+    return "".join(texts), stop, calls
 
 
 def _post_elements(run: Run, node: Node, values: list[Any], index: int, skip: int) -> tuple[int, int]:
