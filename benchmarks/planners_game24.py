@@ -61,7 +61,7 @@ METHODS = (
     Method(CHAIN, best_of_n(1, depth=4), 0.3, one_step=True, concurrency=1),
     Method(BEST_OF, best_of_n(20, depth=4, abreast=1), 0.6, one_step=True, concurrency=1),
     Method("beam of 5", beam(width=5, depth=4), None),
-    Method("best-first", best_first(depth=4, enough=0.98, temperature=1.0), None, concurrency=1),
+    Method("best-first", best_first(depth=4, enough=0.95, reopen=0.1, temperature=1.0), None, concurrency=1),
     Method("MCTS", mcts(iterations=200, depth=4), 0.3, concurrency=1),
 )
 

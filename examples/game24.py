@@ -28,7 +28,7 @@ from rookery.planners import Planner, best_first, search, value
 from rookery.tui.progress import Progress, money
 
 MODEL = "embedded:game24"
-PLANNER = best_first(enough=0.98, temperature=1.0)
+PLANNER = best_first(enough=0.95, reopen=0.1, temperature=1.0)
 WORTH = {"sure": 1.0, "likely": 0.3, "impossible": 0.0}
 """What the words of the judge are worth."""
 HANDS = Path(__file__).parent / "hands"

@@ -123,6 +123,41 @@ def test_the_tree_does_not_depend_on_concurrency(concurrency: int) -> None:
 
 
 def test_odd_options_are_refused() -> None:
-    for options in ({"width": 0}, {"depth": 0}, {"again": -1}, {"temperature": -1}, {"enough": float("nan")}):
+    for options in ({"width": 0}, {"depth": 0}, {"again": -1}, {"reopen": -1}, {"temperature": -1}, {"enough": float("nan")}):
         with pytest.raises(SearchInvalid):
             best_first(**options)  # type: ignore[arg-type]
+
+
+def further(sets: dict[str, list[list[str]]]) -> object:
+    """A proposer that gives another list for each sample of a state; the last one again and again."""
+
+    @tool
+    def propose(state: str, sample: int = 0) -> list[str]:
+        lists = sets.get(state, [[]])
+        return lists[min(sample, len(lists) - 1)]
+
+    return propose
+
+
+def test_with_reopen_a_further_sample_comes_before_a_worse_state() -> None:
+    sets = {"": [["5", "1"], ["7"]], "7": [["77"]], "5": [[]], "1": [["11"]]}
+    parts = {"state": "", "propose": further(sets), "evaluate": last_digit, "goal": lambda state: state == "77", "concurrency": 1}
+    found = run(search(planner=best_first(reopen=1.0), **parts))
+    assert found.is_solved and found.works["propose"] == 5, "the root, 5, 5 again, the root again, 7: 1 is never gone on from"
+    waits = run(search(planner=best_first(), **parts))
+    assert waits.is_solved and waits.works["propose"] > found.works["propose"]
+
+
+def test_with_reopen_a_worse_state_comes_before_one_that_was_asked_too_often() -> None:
+    sets = {"": [["5", "4"], ["3"]], "5": [[]], "4": [["44"]]}
+    parts = {"state": "", "propose": further(sets), "evaluate": last_digit, "goal": lambda state: state == "44", "concurrency": 1}
+    found = run(search(planner=best_first(reopen=2.0), **parts))
+    assert found.is_solved and found.works["propose"] == 3, "the root again would count 3"
+
+
+def test_with_reopen_a_search_that_finds_nothing_new_ends() -> None:
+    sets = {"": [["5"]], "5": [["55"]]}
+    found = run(search(state="", propose=further(sets), evaluate=last_digit, goal=lambda state: False, planner=best_first(reopen=0.0)))
+    assert found.stop_reason == "exhausted" and found.works["propose"] < 20
+    bounded = run(search(state="", propose=further(sets), evaluate=last_digit, goal=lambda state: False, planner=best_first(reopen=0.0, again=2)))
+    assert bounded.works["propose"] < found.works["propose"]
