@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from rookery.memory.item import VectorStore
 from rookery.models.embedder import Embedder
 from rookery.models.model import Chunk, Message, Model, Request, Sampling, ToolOffer, complete
 from rookery.models.recorded import RecordedModel
+from rookery.models.ruled import RuledModel
 from rookery.models.scripted import ScriptedModel
 from rookery.models.simulated import FaultRates, Latency, SimulatedModel
+from rookery.models.token_level import Opening
 from rookery.planners.contract import check_planner
 from rookery.planners.oracle import ChainOracle, GameOracle
 from rookery.planners.play import play
@@ -31,6 +33,7 @@ __all__ = [
     "GameOracle",
     "Latency",
     "RecordedModel",
+    "RuledModel",
     "ScriptedModel",
     "SimulatedModel",
     "check_embedder",
@@ -38,6 +41,7 @@ __all__ = [
     "check_model",
     "check_planner",
     "check_sandbox",
+    "check_token_model",
     "check_vector_store",
     "play",
 ]
@@ -222,6 +226,135 @@ async def _closes_twice(factory: Factory, request: Request) -> None:
     closing: list[Awaitable[None]] = [model.aclose(), model.aclose()]
     for step in closing:
         await step
+
+
+# ------------------------------------------------------------------ models in this process
+
+
+def check_token_model(factory: Callable[[], Opening], *, atol: float = 1e-3) -> None:
+    """Check all that a TokenModel must keep, and report everything that it does not.
+
+    ``factory`` gives a fresh sequence that has read the same prompt of at least two tokens each time, with room for a dozen more;
+    ``atol`` is how far logits computed in another way may differ.
+
+    :raises AssertionError: with one line for each part of the contract that is broken.
+    """
+    broken: list[str] = []
+    for clause in (_has_a_vocabulary, _appends, _rolls_back, _forks, _goes_on_from_rows, _keeps_forks_apart, _minds_its_batch):
+        opening = factory()
+        same = _Same(atol, [int(at) for at in np.argsort(-opening.logits, kind="stable") if at not in opening.sequence.vocabulary.end][:4])
+        try:
+            clause(factory, same)
+        except Exception as error:  # whatever an implementation raises is what there is to report
+            said = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+            broken.append(f"{clause.__name__.strip('_').replace('_', ' ')}: {said}")
+    assert not broken, "the token model breaks its contract:\n  " + "\n  ".join(broken)
+
+
+class _Same:
+    """Compares logits, and has some tokens to append."""
+
+    def __init__(self, atol: float, tokens: list[int]) -> None:
+        self._atol = atol
+        self.a, self.b, self.c = (tokens * 3)[:3]
+
+    def __call__(self, got: Any, expected: Any, what: str) -> None:
+        assert got.shape == expected.shape, f"{what}: shape {got.shape}, not {expected.shape}"
+        with np.errstate(invalid="ignore"):  # two that are both forbidden (minus infinity) are equal
+            far = float(np.where(got == expected, 0.0, np.abs(got - expected)).max())
+        assert far <= self._atol, f"{what}: logits differ by {far:.3g}"
+
+
+def _after(factory: Callable[[], Opening], *tokens: int) -> Any:
+    return factory().sequence.eval(list(tokens))
+
+
+def _has_a_vocabulary(factory: Callable[[], Opening], same: _Same) -> None:
+    opening = factory()
+    words = opening.sequence.vocabulary
+    size = len(words.tokens)
+    assert opening.logits.shape == (size,) and opening.logits.dtype == np.float32, f"logits are float32 ({size},), not {opening.logits.shape}"
+    assert not np.isnan(opening.logits).any(), "logits are numbers"
+    assert all(isinstance(token, bytes) for token in words.tokens), "each token has its bytes"
+    assert words.end and all(0 <= token < size for token in words.end), f"ends are ids of the vocabulary: {words.end}"
+    assert not any(words.tokens[token] for token in words.end), "what ends a reply has no text"
+    text = words.decode(list(opening.ids))
+    assert words.decode(words.encode(text)) == text, f"{text!r} encoded and decoded is {words.decode(words.encode(text))!r}"
+    joined = b"".join(words.tokens[token] for token in (same.a, same.b, same.c)).decode(errors="replace")
+    assert words.decode([same.a, same.b, same.c]).strip() == joined.strip(), "the bytes of tokens join to the text of the sequence"
+
+
+def _appends(factory: Callable[[], Opening], same: _Same) -> None:
+    sequence = factory().sequence
+    for token in (same.a, same.b, same.c):
+        single = sequence.eval([token])
+    same(single, _after(factory, same.a, same.b, same.c), "tokens one by one and all at once")
+    same(_after(factory, same.b), _after(factory, same.b), "the same tokens twice")
+
+
+def _rolls_back(factory: Callable[[], Opening], same: _Same) -> None:
+    opening = factory()
+    sequence, length = opening.sequence, len(opening.ids)
+    sequence.eval([same.b, same.c, same.a])
+    sequence.truncate(length + 3)
+    sequence.truncate(length + 1)
+    same(sequence.eval([same.a]), _after(factory, same.b, same.a), "one token kept, two rolled back")
+    sequence.truncate(length)
+    same(sequence.eval([same.c]), _after(factory, same.c), "all rolled back to the prompt")
+    for wrong in (length + 2, -1):
+        try:
+            sequence.truncate(wrong)
+        except ValueError:
+            continue
+        raise AssertionError(f"truncate({wrong}) of {length + 1} tokens raises ValueError")
+
+
+def _forks(factory: Callable[[], Opening], same: _Same) -> None:
+    opening = factory()
+    siblings = opening.sequence.fork(3)
+    rows = siblings.eval([[same.a], [same.b], [same.c]])
+    for row, token in enumerate((same.a, same.b, same.c)):
+        same(rows[row : row + 1], _after(factory, token), f"sibling {row} of 3 and a sequence alone")
+    shared = siblings.eval([same.b])
+    same(shared[2:], _after(factory, same.c, same.b), "one token given to all siblings")
+    siblings.truncate(len(opening.ids) + 1)
+    same(siblings.eval([[same.c], [same.b], [same.a]])[1:2], _after(factory, same.b, same.b), "siblings rolled back")
+    same(opening.sequence.eval([same.b]), _after(factory, same.b), "the original, after its siblings went on")
+
+
+def _goes_on_from_rows(factory: Callable[[], Opening], same: _Same) -> None:
+    batch = factory().sequence.fork(2)
+    batch.eval([[same.a], [same.b]])
+    picked = batch.fork([1, 0, 1])
+    rows = picked.eval([[same.c], [same.c], [same.a]])
+    for row, tokens in enumerate(((same.b, same.c), (same.a, same.c), (same.b, same.a))):
+        same(rows[row : row + 1], _after(factory, *tokens), f"row {row} of a fork of rows [1, 0, 1]")
+    same(batch.eval([same.b])[:1], _after(factory, same.a, same.b), "the batch, after a fork of its rows went on")
+    same(picked.fork([2]).eval([same.b]), _after(factory, same.b, same.a, same.b), "one row of a fork of a fork")
+
+
+def _keeps_forks_apart(factory: Callable[[], Opening], same: _Same) -> None:
+    opening = factory()
+    opening.sequence.eval([same.a, same.b])
+    twin = opening.sequence.fork(1)
+    opening.sequence.truncate(len(opening.ids))
+    opening.sequence.eval([same.c, same.c, same.c])
+    same(twin.eval([same.c]), _after(factory, same.a, same.b, same.c), "a fork, after the original was rolled back and went another way")
+    twin.truncate(len(opening.ids) + 1)
+    same(twin.eval([same.a]), _after(factory, same.a, same.a), "a fork rolled back behind the point where it forked")
+
+
+def _minds_its_batch(factory: Callable[[], Opening], same: _Same) -> None:
+    sequence = factory().sequence
+    pair = sequence.fork(2)
+    for what, wrong in (("no tokens", lambda: sequence.eval([])), ("two rows for one", lambda: sequence.eval([[same.a], [same.b]])),
+                        ("rows of two lengths", lambda: pair.eval([[same.a], [same.b, same.c]])), ("no siblings", lambda: sequence.fork(0)),
+                        ("a row that is not there", lambda: pair.fork([2])), ("a number of a batch", lambda: pair.fork(2))):
+        try:
+            wrong()
+        except ValueError:
+            continue
+        raise AssertionError(f"{what} raises ValueError")
 
 
 # ------------------------------------------------------------------ searching
