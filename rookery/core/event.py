@@ -94,6 +94,10 @@ class CallMade(Event):
     code: ClassVar[str] = "M"
     call: str
     inputs: str
+    form: str = ""
+    """Reference of what was called, as a graph's description has it (see ``core.argument``); empty when it is not recorded."""
+    args: dict[str, str] = field(default_factory=dict)
+    """By parameter: the reference of the argument, ``$PATH`` for a variable of the run, ``!`` for what is secret."""
 
 
 @event

@@ -60,6 +60,12 @@ class View:
     """``new``, ``running``, ``paused``, ``finished`` or ``failed``."""
     started_at: float = 0.0
     changed_at: float = 0.0
+    inputs: dict[str, str] = field(default_factory=dict)
+    """References of the program's inputs."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What it was started with and can be named: ``model``, ``limit`` (caps by name)."""
+    made: dict[str, ev.CallMade] = field(default_factory=dict)
+    """Calls that async code made, by path."""
     calls: dict[str, CallView] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     spend: ev.Spend = ev.NOTHING_SPENT
@@ -121,7 +127,12 @@ def _status(view: View, call: CallView, status: str) -> None:
 
 def _run_started(view: View, event: ev.RunStarted) -> None:
     view.run, view.program, view.graph = event.run, event.program, event.graph
-    view.started_at, view.status = event.at, "running"
+    view.started_at, view.status, view.inputs = event.at, "running", dict(event.inputs)
+    view.options = event.options
+
+
+def _made(view: View, event: ev.CallMade) -> None:
+    view.made[event.call] = event
 
 
 def _run_resumed(view: View, event: ev.RunResumed) -> None:
@@ -219,6 +230,8 @@ def _breakpoint(view: View, event: ev.BreakpointSet) -> None:
 def _edited(view: View, event: ev.VariableEdited) -> None:
     view.status, view.fault, view.fault_call = "paused" if view.paused else "running", None, ""
     view.questions.pop(event.variable, None)
+    if event.variable.startswith("inputs."):
+        view.inputs[event.variable.removeprefix("inputs.")] = event.value
     call = view.calls.get(event.variable)
     if call is not None:
         _status(view, call, "done")
@@ -260,6 +273,7 @@ def _run_failed(view: View, event: ev.RunFailed) -> None:
 _FOLDS: dict[type[ev.Event], Callable[[View, Any], None]] = {
     ev.RunStarted: _run_started,
     ev.RunResumed: _run_resumed,
+    ev.CallMade: _made,
     ev.CallStarted: _call_started,
     ev.AttemptFailed: _attempt_failed,
     ev.ElementReady: _element,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from rookery.core import event as ev
+from rookery.core.argument import plain_source
 from rookery.core.event import Event
-from rookery.core.graph import MISSING, Graph, names_in
-from rookery.core.label import SECRET
+from rookery.core.function import Prompt
+from rookery.core.graph import MISSING, Call, Graph, names_in
+from rookery.core.label import NO_LABELS, SECRET, Labels
 from rookery.core.limit import Limit
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.state import Slot, State
@@ -85,7 +87,9 @@ def begin_new(graph: Graph, inputs: Mapping[str, Any], options: Options, program
                 labels[name] = sorted(param.labels)
             references[name] = state.writer.secret(value, slot.codec) if SECRET in param.labels else state.writer.write(value, slot.codec)
         run.supply.set_limit(options.limit)
-        named = {"model": options.model} if isinstance(options.model, str) else {}
+        named: dict[str, Any] = {"model": options.model} if isinstance(options.model, str) else {}
+        if options.limit:
+            named["limit"] = plain_limit(options.limit)
         description = state.writer.store(description_of(graph))
         return [ev.RunStarted(time.time(), run.id, program, description, references, labels, options.seed, parent, named)]
 
@@ -100,24 +104,62 @@ def description_of(graph: Graph) -> bytes:
 
 
 def describe(graph: Graph) -> dict[str, Any]:
-    """A graph as plain data, for screens and to know it again at resume."""
+    """A graph as plain data, for screens and to know it again at resume; the graphs it calls stand under ``graphs``, each once."""
+    graphs, numbers = [graph], {id(graph): 0}
+    described: list[dict[str, Any]] = []
+    while len(described) < len(graphs):
+        described.append(_described(graphs[len(described)], graphs, numbers))
+    first, *rest = described
+    return first | ({"graphs": rest} if rest else {})
+
+
+def _described(graph: Graph, graphs: list[Graph], numbers: dict[int, int]) -> dict[str, Any]:
+    calls: list[dict[str, Any]] = []
+    for call in graph.call_list:
+        found = describe_call(call)
+        if isinstance(call.function, Graph):
+            if id(call.function) not in numbers:
+                numbers[id(call.function)] = len(graphs)
+                graphs.append(call.function)
+            found["graph"] = numbers[id(call.function)]
+        calls.append(found)
     return {
-        "name": graph.name,
-        "inputs": {name: name_of(param.type) for name, param in graph.params.items()},
-        "output": list(names_in(graph.output)),
-        "calls": [
-            {
-                "name": call.name,
-                "kind": call.kind,
-                "function": getattr(call.function, "name", ""),
-                "type": name_of(call.type),
-                "reads": list(dict.fromkeys(call.reads())),
-                "over": list(call.over),
-                "fingerprint": call.function.fingerprint() if hasattr(call.function, "fingerprint") else "",
-            }
-            for call in graph.call_list
-        ],
+        "name": graph.name, "inputs": {name: name_of(param.type) for name, param in graph.params.items()}, "output": list(names_in(graph.output)),
+        "calls": calls,
     }
+
+
+def describe_call(call: Call) -> dict[str, Any]:
+    """One call of a graph as plain data: what it is, what it reads, and what a reader of the log wants to know of its function."""
+    function = call.function
+    found: dict[str, Any] = {
+        "name": call.name, "kind": call.kind, "function": getattr(function, "name", ""), "type": name_of(call.type),
+        "reads": list(dict.fromkeys(call.reads())), "over": list(call.over),
+        "fingerprint": function.fingerprint() if hasattr(function, "fingerprint") else "",
+    }
+    if call.args:
+        found["args"] = {name: plain_source(source) for name, source in call.args.items() if SECRET not in _param_labels(function, name)}
+    if isinstance(function, Prompt):
+        found["template"] = function.template.source
+        if function.system is not None:
+            found["system"] = function.system.source
+    if call.state:
+        found["state"] = call.state
+    if call.question:
+        found["question"] = call.question
+    if isinstance(getattr(function, "limit", None), Limit):  # a search's own
+        found["limit"] = plain_limit(function.limit)
+    return found
+
+
+def plain_limit(limit: Limit) -> dict[str, float]:
+    """The caps of a limit that are set."""
+    return {field.name: cap for field in fields(limit) if (cap := getattr(limit, field.name)) is not None}
+
+
+def _param_labels(function: Any, name: str) -> Labels:
+    param = getattr(function, "params", {}).get(name)
+    return param.labels if param is not None else NO_LABELS
 
 
 def validated(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rookery.core import event as ev
 from rookery.core.check import check
-from rookery.core.graph import Call, Const, Graph, Param, Ref, Source
-from rookery.core.label import NO_LABELS, Labels
+from rookery.core.graph import Call, Const, Graph, Param, Ref, Source, names_in
+from rookery.core.label import NO_LABELS, SECRET, Labels
 from rookery.core.limit import Ledger, Limit, Worst
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.schedule import adopt, offer
@@ -21,6 +22,7 @@ from rookery.core.state import FAILED
 from rookery.core.types import name_of
 from rookery.core.value import codec, digest
 from rookery.core.variable import Variable
+from rookery.engine.begin import describe
 from rookery.errors import GraphInvalid, LimitReached, NotSerialisable, ParseFailed, VariableMisuse
 
 if TYPE_CHECKING:
@@ -211,8 +213,43 @@ class LiveScope:
             if path in state.made:
                 run.adopted(adopt(state, path))
             else:
-                run.post(ev.CallMade(time.time(), path, inputs_digest))
+                run.post(ev.CallMade(time.time(), path, inputs_digest, self._form(call), self._arguments(call, sources)))
         return self._variable(path, call.type)
+
+    def _form(self, call: Call) -> str:
+        """Reference of what is called, for readers of the log; a function is described once for each run."""
+        forms, function = self.run.described, call.function
+        known = forms.get((id(function), call.kind, call.over))
+        if known is None:
+            if len(forms) >= FORMS:
+                forms.clear()
+            bare = replace(call, args={})
+            description = describe(Graph(call.name, inputs={}, calls=[bare], output=Ref(call.name), returns=call.type))
+            known = forms[id(function), call.kind, call.over] = function, self.run.state.writer.store(codec(dict[str, Any]).dump(description))
+        return known[1]
+
+    def _arguments(self, call: Call, sources: Sources) -> dict[str, str]:
+        """The arguments of a call for readers of the log: references, ``$PATH`` for variables of the run, ``!`` for what is secret."""
+        state = self.run.state
+        if self.path in state.nodes and SECRET in state.labels(state.nodes[self.path]):
+            return dict.fromkeys(call.args, "!")
+        params: Mapping[str, Param] = getattr(call.function, "params", {})
+        found: dict[str, str] = {}
+        for name, source in call.args.items():
+            param = params.get(name)
+            if param is not None and SECRET in param.labels:
+                found[name] = "!"
+            elif isinstance(source, Const):
+                with suppress(NotSerialisable):  # as in its digest: it is then known by its text alone
+                    found[name] = state.writer.write(source.value, codec(param.type if param is not None else type(source.value)))
+            else:
+                found[name] = " ".join(f"${self._place(read, sources)}" for read in names_in(source))
+        return found
+
+    @staticmethod
+    def _place(name: str, sources: Sources) -> str:
+        source = sources.get(name.removeprefix("inputs."), (None, None))[0]
+        return source.name if isinstance(source, Ref) else name
 
     def _own(self, call: Call, leaf: str, sources: Sources) -> tuple[Graph, Sources]:
         """A graph of this one call alone. Raises GraphInvalid."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 from rookery.core.event import Event, RunFailed, RunFinished, RunResumed, RunStarted
 from rookery.errors import LogCorrupt, RunBusy, RunUnknown
 
+WATCHED_S = 10.0
+"""A ``watch`` message is good for so long."""
 STATES = ("running", "finished", "failed")
 
 
@@ -31,7 +33,10 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What another process wants of a run: ``answer``, ``cancel``, ``pause``, ``continue``, ``breakpoint`` or ``edit``."""
+    """What another process wants of a run: ``answer``, ``cancel``, ``pause``, ``continue``, ``breakpoint``, ``edit``, or to ``watch`` it.
+
+    Who watches is shown replies as they come, for WATCHED_S; see ``Inbox.texts``.
+    """
 
     verb: str
     place: str = ""
@@ -55,6 +60,13 @@ class LogWriter(Protocol):
         """Messages that have come since the last time; also tells others that this writer lives."""
         ...
 
+    def show(self, texts: Mapping[str, str]) -> None:
+        """Let those who watch see the ends of replies that are being written, by call; an empty text: it is no longer.
+
+        Not part of the log: lost with the process, and it raises nothing.
+        """
+        ...
+
     def close(self) -> None:
         """Give the lease back. Twice is fine."""
         ...
@@ -69,7 +81,10 @@ class Log(Protocol):
         ...
 
     def read(self, run: str, *, after: int = 0) -> list[Event]:
-        """The run's events from the ``after``-th on, in order. Raises RunUnknown, LogCorrupt, LogTooNew."""
+        """The run's events from the ``after``-th on, in order.
+
+        Raises RunUnknown, and LogCorrupt or LogTooNew with what can be read in ``readable``.
+        """
         ...
 
     def get(self, name: str) -> bytes:
@@ -82,10 +97,14 @@ class Log(Protocol):
 
 
 class Inbox(Protocol):
-    """A log that other processes can reach a run through."""
+    """A log that other processes can reach a run through, and watch it."""
 
     def post(self, run: str, message: Message) -> None:
         """Leave a message for the writer of a run. Raises RunUnknown."""
+        ...
+
+    def texts(self, run: str) -> dict[str, str]:
+        """The ends of the replies that are being written, by call; only while somebody watches. Raises RunUnknown."""
         ...
 
 
@@ -94,6 +113,7 @@ class _MemoryRun:
     info: RunInfo
     events: list[Event] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
     open: bool = False
 
 
@@ -135,6 +155,9 @@ class MemoryLog:
     def post(self, run: str, message: Message) -> None:
         self._found(run).messages.append(message)
 
+    def texts(self, run: str) -> dict[str, str]:
+        return dict(self._found(run).texts)
+
     def _found(self, run: str) -> _MemoryRun:
         found = self._runs.get(run)
         if found is None:
@@ -163,8 +186,12 @@ class _MemoryWriter:
         messages, self._run.messages = self._run.messages, []
         return messages
 
+    def show(self, texts: Mapping[str, str]) -> None:
+        self._run.texts = {call: text for call, text in {**self._run.texts, **texts}.items() if text}
+
     def close(self) -> None:
         self._run.open = False
+        self._run.texts.clear()
 
 
 MARKS = (RunStarted, RunResumed, RunFinished, RunFailed)

@@ -25,7 +25,7 @@ from rookery.engine.attempt import error_of, fault_of
 from rookery.engine.begin import Options, edit_event
 from rookery.engine.carry import carry
 from rookery.engine.live import LiveScope
-from rookery.engine.log import Log, LogWriter, Message, committed
+from rookery.engine.log import WATCHED_S, Log, LogWriter, Message, committed
 from rookery.engine.supply import Supply
 from rookery.errors import LogError, RookeryError, RunBusy, RunCancelled, RunError
 
@@ -55,6 +55,8 @@ class Run:
         self.supply = Supply(options)
         self.forms: dict[tuple[Any, ...], Graph] = {}
         """The graphs that calls of one function share, which async code makes again and again."""
+        self.described: dict[tuple[Any, ...], tuple[Any, str]] = {}
+        """Functions that async code has called, each with the reference of its description."""
         self.steering: dict[str, Policy] = {}
         """By path, options that code gave to the calls it made, and to all calls within those."""
         self.used: dict[str, Spend] = {}
@@ -80,6 +82,12 @@ class Run:
         self.history: list[Event] = []
         """All events that are committed, those of earlier processes included."""
         self._changed = asyncio.Event()
+        self._watched_until = 0.0
+        """Until when somebody in another process watches; 0: nobody does."""
+        self._written: set[str] = set()
+        """While somebody watches: calls whose text has grown since it was shown."""
+        self._shown: set[str] = set()
+        """Calls whose text is shown."""
         self._scopes: dict[str, LiveScope] = {}
         self._waiters: dict[str, list[asyncio.Future[Any]]] = {}
         self._stack = AsyncExitStack()
@@ -270,6 +278,8 @@ class Run:
     def show(self, event: Event) -> None:
         """Show an event that is not logged to those who watch."""
         self._unfolded.append(event)
+        if self._watched_until:
+            self._written.add(event.call)  # type: ignore[attr-defined]
         if len(self._unfolded) > UNFOLDED:
             self._view = self.view
         for subscriber in self._subscribers:
@@ -511,6 +521,22 @@ class Run:
                 return
             for message in messages:
                 self._take(message)
+            if self._watched_until:
+                self._show_texts()
+
+    def _show_texts(self) -> None:
+        """Let those who watch from other processes see what has been written since the last time."""
+        written, self._written = self._written, set()
+        calls = self.view.calls
+        texts = {call: calls[call].text for call in written if calls[call].status == "running"}
+        texts |= {call: "" for call in self._shown if call not in texts and calls[call].status != "running"}
+        if texts:
+            self._writer.show(texts)
+            self._shown = {call for call in {*self._shown, *texts} if texts.get(call, " ")}
+        if time.monotonic() > self._watched_until:
+            self._watched_until, gone = 0.0, self._shown
+            self._shown = set()
+            self._writer.show(dict.fromkeys(gone, ""))
 
     def _take(self, message: Message) -> None:
         """A message from another process becomes an event; one that makes no sense is refused, and that is an event too."""
@@ -531,6 +557,8 @@ class Run:
                     self.set_breakpoint(message.place, on=bool(message.value))
                 case "edit":
                     self.edit(message.place, message.value, by=message.by)
+                case "watch":
+                    self._watched_until = time.monotonic() + WATCHED_S
         except RookeryError as error:
             self.post(ev.MessageRefused(time.time(), message.verb, message.place, fault_of(error), message.by))
 

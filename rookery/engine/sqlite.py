@@ -13,7 +13,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS batch (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS value (id INTEGER PRIMARY KEY, hash BLOB UNIQUE NOT NULL, body BLOB NOT NULL);
 """
 _INBOX = "CREATE TABLE IF NOT EXISTS inbox (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, body TEXT NOT NULL)"
+_LIVE = "CREATE TABLE IF NOT EXISTS live (run INTEGER NOT NULL, call TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (run, call)) WITHOUT ROWID"
 _APPLICATION = 0x526F6F6B
 """Marks a SQLite file as a log (``application_id``); its ``user_version`` holds the formats of file and events."""
 
@@ -52,6 +53,8 @@ class SQLiteLog:
     def __init__(self, path: str | os.PathLike[str], *, durable: Literal["process", "power"] = "process") -> None:
         self.path = Path(path).expanduser()
         self.durable = durable
+        self._read: dict[int, tuple[int, int]] = {}
+        """By run, how many events were read and in which batch the last of them was."""
         with mapped(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = connect(self.path)
@@ -85,9 +88,25 @@ class SQLiteLog:
     def read(self, run: str, *, after: int = 0) -> list[Event]:
         with mapped(self.path):
             number = self._number(run)
-            rows = self._db.execute("SELECT body FROM batch WHERE id >= ? AND id < ? ORDER BY id", _span(number)).fetchall()
-        lines = [line for (body,) in rows for line in body.split("\n")]
-        return [from_wire(line) for line in lines[after:]]
+        first, end = _span(number)
+        known, last = self._read.get(number, (0, first))  # whoever follows a run reads only what is new
+        if known > after:
+            known, last = 0, first
+        events: list[Event] = []
+        try:
+            for identity, body in self._db.execute("SELECT id, body FROM batch WHERE id > ? AND id < ? ORDER BY id", (last, end)):
+                lines = body.split("\n")
+                for line in lines[max(0, after - known) :]:
+                    events.append(from_wire(line))
+                known, last = known + len(lines), identity
+        except (sqlite3.Error, LogCorrupt, LogTooNew) as error:
+            fault = _error(error, self.path) if isinstance(error, sqlite3.Error) else error
+            fault.path, fault.readable = str(self.path), events
+            if fault is error:
+                raise
+            raise fault from error
+        self._read[number] = known, last
+        return events
 
     def get(self, name: str) -> bytes:
         with mapped(self.path):
@@ -115,6 +134,13 @@ class SQLiteLog:
             self._db.execute(_INBOX)
             self._db.execute("INSERT INTO inbox (run, body) VALUES (?, ?)", (number, body))
 
+    def texts(self, run: str) -> dict[str, str]:
+        with mapped(self.path):
+            number = self._number(run)
+            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'live'").fetchone():
+                return {}
+            return dict(self._db.execute("SELECT call, body FROM live WHERE run = ?", (number,)).fetchall())
+
     def prune(self, runs: Sequence[str]) -> int:
         """Remove runs, and the values that no other run refers to; gives the bytes of values freed.
 
@@ -129,6 +155,7 @@ class SQLiteLog:
                 owner, beat = self._db.execute("SELECT owner, beat FROM run WHERE id = ?", (number,)).fetchone()
                 if owner and _lives(owner, beat, now):
                     raise RunBusy(f"run {run} is being written by {owner}", run=run, owner=owner, hint="cancel it first")
+            self._read.clear()
             return prune(self._db, numbers, _span)
 
     def quoting(self, label: str, words: str) -> list[str]:
@@ -191,6 +218,7 @@ class _Writer:
         self._seen = 0
         self._taken = 0
         self._pool: ThreadPoolExecutor | None = None
+        self._has_shown = False
         with mapped(log.path):
             self._db = connect(log.path)
             self._db.execute("PRAGMA wal_autocheckpoint = 0")
@@ -280,6 +308,23 @@ class _Writer:
             raise _error(error, self._log.path) from error
         return [Message(*json.loads(body)) for _, body in rows]
 
+    def show(self, texts: Mapping[str, str]) -> None:
+        if self._pool is not None:
+            self._pool.submit(self._show, texts)
+        elif not self._closed:
+            self._show(texts)
+
+    def _show(self, texts: Mapping[str, str]) -> None:
+        with suppress(sqlite3.Error):  # nobody loses anything but a glance
+            self._db.execute(_LIVE)
+            with _transaction(self._db):
+                for call, text in texts.items():
+                    if text:
+                        self._db.execute("INSERT OR REPLACE INTO live (run, call, body) VALUES (?, ?, ?)", (self._number, call, text))
+                    else:
+                        self._db.execute("DELETE FROM live WHERE run = ? AND call = ?", (self._number, call))
+            self._has_shown = True
+
     def close(self) -> None:
         if self._closed:
             return
@@ -290,6 +335,9 @@ class _Writer:
             self._checkpointing.join()
         with suppress(sqlite3.Error):  # a full disk may not take even this; the lease then ends with the process
             self._db.execute("UPDATE run SET owner = '' WHERE id = ? AND owner = ?", (self._number, self._owner))
+        if self._has_shown:
+            with suppress(sqlite3.Error):
+                self._db.execute("DELETE FROM live WHERE run = ?", (self._number,))
         with suppress(sqlite3.Error):
             self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         self._db.close()
