@@ -26,6 +26,11 @@ RookeryError
 │   ├── SkillMissing           the embedded model has not learned this
 │   ├── CassetteDamaged        the cassette cannot be read, or a newer rookery recorded it
 │   └── CassetteMiss           no recorded answer for this request
+├── DecodingError              what monitors say could not be kept to
+│   ├── RuleWrong              a rule can't be made: its pattern, schema, name or option is wrong
+│   ├── LevelMissing           the level that was demanded can't be had from this model
+│   ├── ConstraintUnmet        monitors leave nothing that may follow
+│   └── AnalyserFailed         an analyser can't be started, has died or answers nonsense
 ├── ToolError                  a tool could not be made or called
 │   ├── ToolUnfit              what was given cannot become a tool
 │   ├── ToolUnknown            there is no tool of this name
@@ -267,6 +272,42 @@ class CassetteDamaged(ModelError):
 
 class CassetteMiss(ModelError):
     """No recorded answer for this request; the message shows what changed against the nearest one."""
+
+
+# ------------------------------------------------------------------ decoding
+
+
+class DecodingError(RookeryError):
+    """What monitors say about a reply could not be kept to; ``rule`` names the rule, or the analyser behind it."""
+
+    def __init__(self, message: str, *, rule: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
+
+
+class RuleWrong(DecodingError):
+    """A rule can't be made: a pattern or schema that can't be read, a name that is not known, an option out of its range."""
+
+
+class LevelMissing(DecodingError):
+    """The level that was demanded can't be had: ``model`` lacks what it takes, or the rule can't be said at this level."""
+
+    def __init__(self, message: str, *, level: int, model: str = "", rule: str = "", hint: str = "") -> None:
+        super().__init__(message, rule=rule, hint=hint)
+        self.level = level
+        self.model = model
+
+
+class ConstraintUnmet(DecodingError):
+    """Monitors leave nothing that may follow, also after going back; ``text`` is the end of what was written."""
+
+    def __init__(self, message: str, *, rule: str = "", text: str = "", hint: str = "") -> None:
+        super().__init__(message, rule=rule, hint=hint)
+        self.text = text
+
+
+class AnalyserFailed(DecodingError):
+    """An analyser can't be started, has died, or answers nonsense. While decoding this is counted, and nothing is constrained."""
 
 
 # ------------------------------------------------------------------ tools
