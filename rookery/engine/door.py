@@ -14,7 +14,7 @@ from rookery.core import event as ev
 from rookery.core.check import ensure
 from rookery.core.event import Event
 from rookery.core.function import Prompt, Tool, program
-from rookery.core.graph import Call, Graph, Ref
+from rookery.core.graph import MISSING, Call, Graph, Ref
 from rookery.core.label import SECRET
 from rookery.core.limit import Limit
 from rookery.core.policy import NO_POLICY, Policy
@@ -27,7 +27,7 @@ from rookery.engine.begin import Options, begin_new, describe, description_of, e
 from rookery.engine.cache import ResultCache
 from rookery.engine.log import Log
 from rookery.engine.run import Run
-from rookery.errors import LogCorrupt, RunError, RunMismatch, RunUnknown, RunWaiting, SecretNeeded
+from rookery.errors import InputError, LogCorrupt, RunError, RunMismatch, RunUnknown, RunWaiting, SecretNeeded
 
 Program = Graph | Prompt[..., Any] | Tool[..., Any] | Callable[..., Any]
 
@@ -52,21 +52,25 @@ def as_graph(subject: Program) -> Graph:
 
 
 def start(
-    subject: Program, /, *, model: Any = None, models: Mapping[str, Any] | None = None, log: Log | str | os.PathLike[str] | None = None,
+    subject: Program, /, *args: Any, returns: Any = MISSING, model: Any = None, models: Mapping[str, Any] | None = None,
+    log: Log | str | os.PathLike[str] | None = None,
     limit: Limit | None = None, max_in_flight: int | None = None, policy: Policy | None = None, cache: ResultCache | None = None,
     seed: int = 0, id: str | None = None, origin: str | None = None, inputs: Mapping[str, Any] | None = None, **more: Any,
 ) -> Run:
     """Begin a program: ``async with start(article, topic="rooks", model=m) as r: text = await r``.
 
     The graph and its inputs are checked here, before anything runs: raises GraphInvalid, InputError. ``log`` is a Log, the path
-    of a SQLite file, or None for memory. Inputs are keywords, or ``inputs=`` where a name is one of these options.
+    of a SQLite file, or None for memory. Inputs are given in order or as keywords, or ``inputs=`` where a name is one of these options.
+    ``returns`` is the type that an agent or a team is to answer in.
     """
+    subject = _returning(subject, returns)
     graph = as_graph(subject)
     options = Options(
         model=model, models=models or {}, limit=limit, max_in_flight=max_in_flight, policy=policy or NO_POLICY, cache=cache, seed=seed
     )
     place = origin or graph.origin or origin_of(subject)
-    begin = begin_new(graph, {**(inputs or {}), **more}, options, place)
+    named = {**(inputs or {}), **more}
+    begin = begin_new(graph, {**_in_order(graph, args, named), **named}, options, place)
     opened = open_log(log)
     return Run(
         graph, id=id or new_id(graph.name), log=opened, options=options, program=place, begin=begin, new=True,
@@ -74,13 +78,35 @@ def start(
     )
 
 
-def run(subject: Program, /, *, answer: Callable[[ev.QuestionAsked], Any] | None = None, **options: Any) -> Any:
-    """Begin a program and wait for its value; the one synchronous door. Options as in ``start``.
+def _returning(subject: Program, returns: Any) -> Program:
+    """An agent or a team that answers in another type. Raises RunError for what has a type of its own."""
+    if returns is MISSING:
+        return subject
+    other = getattr(subject, "returning", None)
+    if other is None:
+        raise RunError(f"{getattr(subject, 'name', subject)!s:.60} gives what its own annotation says", hint="returns= is for agents and teams")
+    return other(returns)  # type: ignore[no-any-return]
+
+
+def _in_order(graph: Graph, args: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs that were given without their names. Raises InputError."""
+    names = list(graph.params)
+    if len(args) > len(names):
+        raise InputError(f"{graph.name} takes {len(names)} input(s) ({', '.join(names) or 'none'}), and {len(args)} are given")
+    given = dict(zip(names, args, strict=False))
+    twice = [name for name in given if name in named]
+    if twice:
+        raise InputError(f"{graph.name} got {', '.join(twice)} twice: in order and by name")
+    return given
+
+
+def run(subject: Program, /, *args: Any, answer: Callable[[ev.QuestionAsked], Any] | None = None, **options: Any) -> Any:
+    """Begin a program and wait for its value; the one synchronous door. Arguments and options as in ``start``.
 
     ``answer`` is called for each question to a person. Without it a run that only a person can take further stops with
     RunWaiting; in a log on disk it can be answered and resumed. Raises RunError inside a running event loop.
     """
-    return wait_for(lambda: start(subject, **options), answer=answer)
+    return wait_for(lambda: start(subject, *args, **options), answer=answer)
 
 
 def wait_for(make: Callable[[], Run], *, answer: Callable[[ev.QuestionAsked], Any] | None = None) -> Any:
@@ -113,14 +139,14 @@ async def _to_end(prepared: Run, answer: Callable[[ev.QuestionAsked], Any] | Non
 def resume(
     id: str, subject: Program, /, *, log: Log | str | os.PathLike[str], model: Any = None, models: Mapping[str, Any] | None = None,
     limit: Limit | None = None, max_in_flight: int | None = None, policy: Policy | None = None, cache: ResultCache | None = None,
-    secrets: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, Any] | None = None, returns: Any = MISSING,
 ) -> Run:
     """Take a run up where its log ends. What is finished stays; what failed or was in flight is started again.
 
     Raises RunUnknown, RunBusy, RunMismatch when finished calls are not what the program now says, SecretNeeded when a secret must be
-    given again (by path, as in ``secrets={"inputs.key": …}``), LogCorrupt.
+    given again (by path, as in ``secrets={"inputs.key": …}``), LogCorrupt. ``returns`` as in ``start``.
     """
-    graph = as_graph(subject)
+    graph = as_graph(_returning(subject, returns))
     opened = open_log(log)
     options = Options(
         model=model, models=models or {}, limit=limit, max_in_flight=max_in_flight, policy=policy or NO_POLICY, cache=cache,

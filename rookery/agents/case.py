@@ -1,0 +1,182 @@
+"""A case: one question that an agent works on; what was done about it, and the two things that can be done: ask the model, use tools."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+
+from rookery.agents.kit import symbols_in
+from rookery.agents.move import Move, Seen, Use
+from rookery.agents.repeats import Repeats, plain
+from rookery.core.tape import current_live
+from rookery.core.value import codec
+from rookery.errors import AgentExhausted, AgentFailing, AgentStuck, LimitReached, OutsideRun
+
+if TYPE_CHECKING:
+    from rookery.agents.agent import Agent
+    from rookery.agents.turn import Turn
+    from rookery.core.variable import Variable
+    from rookery.engine.live import LiveScope
+
+PATIENCE = 6
+"""So many uses that fail one after another end the agent."""
+AGAIN = "You have done exactly this before, and the same came of it. Do something else, or give your answer."
+_UNKNOWN = "there is no tool {name!r:.80}; there is {names}"
+
+
+@runtime_checkable
+class AgentPlanner(Protocol):
+    """How an agent gets from a question to its answer: ``react()``, ``plan_then_execute()``, ``reflect()``, or one of your own.
+
+    It waits for nothing but ``case.turn`` and ``case.act`` (and calls of the run), so that a restart finds all that it did.
+    """
+
+    @property
+    def name(self) -> str:
+        """It and its options, as in ``react(turns=24)``."""
+        ...
+
+    async def pursue(self, case: Case) -> Any:
+        """The answer, a value of ``case.returns``. Raises AgentError where there is none."""
+        ...
+
+
+class Case:
+    """One question that an agent works on.
+
+    :param history: what was said before, a question and an answer in turn, the oldest first; values, or variables of the run.
+    :param steps: what was done already: moves, and what came of each of their uses.
+    """
+
+    def __init__(self, agent: Agent, question: str, *, history: Sequence[Any] = (), steps: Sequence[Any] = ()) -> None:
+        self.agent = agent
+        self.question = question
+        self.history = list(history)
+        self.steps: list[Any] = list(steps)
+        """What was done: moves and results, as variables of the run where a call made them."""
+        self.recalled: Any = []
+        self.repeats = Repeats(exempt=agent.exempt)
+        self.prompt: Turn | None = None
+        """The prompt of its turns, once it is known which tools are offered."""
+        self._named: dict[str, Any] = {}
+        self._failing = 0
+        self._warned = False
+
+    @property
+    def returns(self) -> Any:
+        """The type of the answer."""
+        return self.agent.answer_type
+
+    @property
+    def live(self) -> LiveScope:
+        """The run that it is worked on in. Raises OutsideRun."""
+        live = current_live()
+        if live is None:
+            raise OutsideRun(f"{self.agent.name} was called outside of a run", hint=f"run({self.agent.name}, question), or await it in a run")
+        return cast("LiveScope", live)
+
+    # ---------------------------------------------------------------- the two things that can be done
+
+    async def turn(self, note: str = "") -> Move:
+        """Ask the model what to do next, or for its answer. ``note`` is said to it after all else.
+
+        Raises CallFailed when it answers nothing of the kind asked for after the repairs, LimitReached, and what the model raises.
+        """
+        if self.prompt is None:
+            self.prompt = await self._begin()
+        said = "\n\n".join(part for part in (note, AGAIN if self._warned else "") if part)
+        made = self.prompt(question=self.question, history=list(self.history), recalled=self.recalled, steps=list(self.steps), note=said)
+        move = await made
+        self.steps.append(made)
+        return move
+
+    async def act(self, move: Move) -> list[Seen]:
+        """Carry out the uses of a move, side by side; what comes of each is seen at the next turn.
+
+        Raises AgentStuck when the same was done again and again, AgentFailing when one use after another fails.
+        """
+        made = self._made(move)
+        found = [await one if not isinstance(one, Seen) else one for one in made]
+        for one, seen in zip(made, found, strict=True):
+            self.steps.append(one)
+            if seen.name:
+                self._named[seen.name] = one
+        self._judge(move, found)
+        return found
+
+    def answer(self, move: Move) -> Any:
+        """The answer of a move as a value."""
+        return codec(self.returns).load((move.answer or "null").encode())
+
+    # ---------------------------------------------------------------- how
+
+    async def _begin(self) -> Turn:
+        agent = self.agent
+        names = agent.kit.names
+        if agent.kit.library is not None:
+            names = await agent.tool_choice(question=self.question)
+        if agent.memory is not None:
+            self.recalled = agent.recall(question=self.question)
+        return agent.turn(names)
+
+    def _made(self, move: Move) -> list[Variable[Seen] | Seen]:
+        """The uses of a move as calls of the run; equal ones of a tool without effects are one call."""
+        kit, known = self.agent.kit, dict[tuple[str, str], Any]()
+        found: list[Variable[Seen] | Seen] = []
+        for use in move.uses:
+            call = kit.use(use.tool)
+            if call is None:
+                text = _UNKNOWN.format(name=use.tool, names=", ".join(kit.names) or "none")
+                found.append(Seen(use.tool[:80], text, id=use.id, failed=True))
+                continue
+            key = (use.tool, plain(use.arguments))
+            if key not in known or getattr(kit.find(use.tool), "effect", False):
+                known[key] = call(use=use, given=self._given(use))
+            found.append(known[key])
+        return found
+
+    def _given(self, use: Use) -> list[Any]:
+        """The results whose symbols the arguments mention."""
+        return [self._named[name] for name in dict.fromkeys(symbols_in(use.arguments)) if name in self._named]
+
+    def _judge(self, move: Move, found: Sequence[Seen]) -> None:
+        for seen in found:
+            self._failing = self._failing + 1 if seen.failed else 0
+            if self._failing >= PATIENCE:
+                last = " ".join(seen.text.split())[:300]
+                raise AgentFailing(f"{self.agent.name} failed {PATIENCE} times in a row; the last: {last}", hint="look at what its tools say")
+        parts = sorted((self.repeats.call(use.tool, use.arguments, seen.text) for use, seen in zip(move.uses, found, strict=True)), key=str)
+        verdict = self.repeats.note(*parts)
+        self._warned = verdict == "again"
+        if verdict == "stuck":
+            names = ", ".join(dict.fromkeys(use.tool for use in move.uses))
+            raise AgentStuck(
+                f"{self.agent.name} did the same again and again, with the same result: {names}",
+                hint="a clearer question or role, other tools; or name a tool that may repeat in exempt=",
+            )
+
+    # ---------------------------------------------------------------- from the question to the answer
+
+    async def closed(self) -> Any:
+        """The answer, found by the agent's planner within its limit. Raises AgentError, CallFailed, LimitReached."""
+        limit, live = self.agent.limit, self.live
+        if not limit:
+            return await self.agent.planner.pursue(self)
+        live.limit(limit)
+        left = None if limit.seconds is None else max(0.0, limit.seconds - live.executed_s)
+        try:
+            async with asyncio.timeout(left) as clock:
+                return await self.agent.planner.pursue(self)
+        except TimeoutError as error:
+            if not clock.expired():
+                raise
+            told = f"seconds: {limit.seconds} s of {self.agent.name} are over"
+            raise LimitReached(told, what="seconds", call=live.path, run=live.run.id, hint="raise its limit and resume") from error
+        finally:
+            live.close()
+
+
+def exhausted(case: Case, turns: int) -> AgentExhausted:
+    """The end of a case whose turns are used up."""
+    return AgentExhausted(f"{case.agent.name} has no answer after {turns} turns", hint="more turns=, a narrower question, or better tools")
