@@ -4,6 +4,8 @@ RookeryError
 ├── GraphError                 the program itself is wrong; nothing has run
 │   ├── GraphFault             one fault, with its path
 │   ├── GraphInvalid           all faults of one graph (also an ExceptionGroup)
+│   ├── WorkflowInvalid        all faults of a workflow file, with their lines
+│   ├── NotInYaml              a graph says what a workflow file can't
 │   ├── VariableMisuse         a Variable was used as if its value were known
 │   └── OutsideRun             a Prompt was called where nothing can fill it in
 ├── InputError                 what the caller passed does not fit the graph's inputs
@@ -62,6 +64,7 @@ RookeryError
 │   ├── LoopExhausted          a bounded loop met its bound
 │   └── AgentError             an agent or a team ended without an answer
 │       ├── AgentExhausted     its turns are used up
+│       ├── GuardRefused       a guard, or the person it asked, did not let a text pass, or the guard failed
 │       ├── AgentStuck         it does the same again and again, or its members only hand over
 │       └── AgentFailing       its tools fail, its calls can't be made, or too few of its members answered
 ├── RunError                   a run ended, or may not begin
@@ -152,6 +155,25 @@ class GraphInvalid(GraphError, ExceptionGroup):
 
     def derive(self, excs: Sequence[BaseException]) -> GraphInvalid:  # type: ignore[override]
         return GraphInvalid(self.name, [exc for exc in excs if isinstance(exc, GraphFault)])
+
+
+class WorkflowInvalid(GraphError):
+    """All faults of a workflow file; ``faults`` holds them in the order of its lines, each with its place, hint and kind."""
+
+    def __init__(self, name: str, faults: Sequence[Any]) -> None:
+        shown = "\n\n".join(str(fault.shown) for fault in faults[:100])
+        more = f"\n\n… and {len(faults) - 100} more" if len(faults) > 100 else ""
+        super().__init__(f"{name} has {len(faults)} fault{'' if len(faults) == 1 else 's'}\n\n{shown}{more}")
+        self.name = name
+        self.faults: tuple[Any, ...] = tuple(faults)
+
+
+class NotInYaml(GraphError):
+    """A graph holds what a workflow file can't say: a lambda, a type with code in it, a model object; ``path`` says where."""
+
+    def __init__(self, path: str, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{path}: {message}", hint=hint)
+        self.path = path
 
 
 class VariableMisuse(GraphError, TypeError):
@@ -501,6 +523,17 @@ class AgentError(CallError):
 
 class AgentExhausted(AgentError):
     """Its turns are used up, or no answer passed the check that it was given."""
+
+
+class GuardRefused(AgentError):
+    """A guard did not let a text pass, a person whom it asked said no, or the guard itself failed; ``place`` is ``input``, ``output``,
+    ``arguments`` or ``result``, ``categories`` the codes of what it fell under."""
+
+    def __init__(self, message: str, *, guard: str = "", place: str = "", categories: Sequence[str] = (), call: str = "", hint: str = "") -> None:
+        super().__init__(message, call=call, hint=hint)
+        self.guard = guard
+        self.place = place
+        self.categories = tuple(categories)
 
 
 class AgentStuck(AgentError):
