@@ -25,6 +25,9 @@ RookeryError
 │   ├── RequestRefused         the server will not take this request
 │   ├── ContextOverflow        prompt and answer do not fit the window
 │   ├── CapabilityMissing      the model cannot do what was asked of it
+│   ├── WeightsDamaged         a file of weights is cut, or is none
+│   ├── MemoryShort            the weights do not fit this machine or device
+│   ├── DeviceMissing          the device asked for is not there
 │   ├── SkillMissing           the embedded model has not learned this
 │   ├── CassetteDamaged        the cassette cannot be read, or a newer rookery recorded it
 │   └── CassetteMiss           no recorded answer for this request
@@ -282,6 +285,27 @@ class ContextOverflow(ModelError):
 
 class CapabilityMissing(ModelError):
     """The model cannot do what was asked of it; the hint names what can."""
+
+
+class WeightsDamaged(ModelError):
+    """A file of weights is cut, or is no such file; ``path`` is the file."""
+
+    def __init__(self, message: str, *, model: str = "", path: str = "", hint: str = "") -> None:
+        super().__init__(message, model=model, hint=hint)
+        self.path = path
+
+
+class MemoryShort(ModelError):
+    """The weights, or what a reply needs beside them, do not fit the memory of this machine or device."""
+
+    def __init__(self, message: str, *, model: str = "", needed_bytes: int = 0, free_bytes: int = 0, hint: str = "") -> None:
+        super().__init__(message, model=model, hint=hint)
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
+
+
+class DeviceMissing(ModelError):
+    """The device asked for, a GPU as a rule, is not there or can't be used."""
 
 
 class SkillMissing(ModelError):
