@@ -105,9 +105,9 @@ class Prompt(_Typed[P, R]):
 
     def __init__(
         self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Labels = NO_LABELS,
-        form: Form = "auto", system: str | None = None, template: str | None = None,
+        form: Form = "auto", system: str | None = None, template: str | None = None, signature: Signature | None = None,
     ) -> None:
-        super().__init__(function, name=name, policy=policy, labels=labels)
+        super().__init__(function, name=name, policy=policy, labels=labels, signature=signature)
         self.form: Form = form
         """How the answer is written. ``auto`` follows the type and tells the model so; a form given by hand adds nothing to the template."""
         self.source = inspect.cleandoc(template) if template is not None else self.doc

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from rookery.core.label import NO_LABELS, Label, Labels
@@ -146,6 +147,8 @@ class Graph:
     """
 
     kind: Kind = "graph"
+    options: Mapping[str, Any] = MappingProxyType({})
+    """How a run of it is carried out where its caller does not say: ``models``, ``model``, ``limit``, ``policy``, ``max_in_flight``."""
 
     def __init__(
         self,
