@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING, Any
 
 from rookery.core import event as ev
@@ -45,6 +47,20 @@ class Options:
     seed: int = 0
     secrets: Mapping[str, Any] = field(default_factory=dict)
     """Values of secret variables by path, given again at resume."""
+
+
+def in_force(graph: Graph, options: Options) -> Options:
+    """Options as given, and where they say nothing as the graph itself wants them; of two limits the tighter one holds."""
+    own = graph.options
+    if not own:
+        return options
+    limits = [limit for limit in (options.limit, own.get("limit")) if limit]
+    most = [number for number in (options.max_in_flight, own.get("max_in_flight")) if number is not None]
+    return replace(
+        options, model=options.model if options.model is not None else own.get("model"), models={**own.get("models", {}), **options.models},
+        limit=reduce(and_, limits) if limits else None, max_in_flight=min(most, default=None),
+        policy=options.policy.over(own.get("policy", NO_POLICY)),
+    )
 
 
 def edit_event(state: State, variable: str, value: Any, *, by: str, run: str) -> ev.VariableEdited:

@@ -23,7 +23,7 @@ from rookery.core.state import Slot, State
 from rookery.core.tape import origin_of, trace
 from rookery.core.value import codec, plain
 from rookery.core.view import View, fold
-from rookery.engine.begin import Options, begin_new, describe, description_of, edit_event, open_log
+from rookery.engine.begin import Options, begin_new, describe, description_of, edit_event, in_force, open_log
 from rookery.engine.cache import ResultCache
 from rookery.engine.log import Log
 from rookery.engine.run import Run
@@ -65,9 +65,10 @@ def start(
     """
     subject = _returning(subject, returns)
     graph = as_graph(subject)
-    options = Options(
+    given = Options(
         model=model, models=models or {}, limit=limit, max_in_flight=max_in_flight, policy=policy or NO_POLICY, cache=cache, seed=seed
     )
+    options = in_force(graph, given)
     place = origin or graph.origin or origin_of(subject)
     named = {**(inputs or {}), **more}
     begin = begin_new(graph, {**_in_order(graph, args, named), **named}, options, place)
@@ -148,10 +149,11 @@ def resume(
     """
     graph = as_graph(_returning(subject, returns))
     opened = open_log(log)
-    options = Options(
+    given = Options(
         model=model, models=models or {}, limit=limit, max_in_flight=max_in_flight, policy=policy or NO_POLICY, cache=cache,
         secrets=secrets or {},
     )
+    options = in_force(graph, given)
     if not any(info.run == id for info in opened.runs()):
         raise RunUnknown(f"no run {id} in this log", run=id, hint="`rookery runs` lists those there are")
 
@@ -222,7 +224,7 @@ def fork(
     graph = as_graph(subject)
     opened = open_log(log)
     name = new or new_id(graph.name)
-    settings = Options(**{key: value for key, value in {"secrets": secrets, **options}.items() if value is not None})
+    settings = in_force(graph, Options(**{key: value for key, value in {"secrets": secrets, **options}.items() if value is not None}))
     events = opened.read(id)
 
     def begin(run: Run) -> list[Event]:
