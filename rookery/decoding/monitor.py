@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
+from rookery.core.report import Report as Report
 from rookery.models.model import Grammar, GrammarKind
 
 BUDGET_S = 0.15
@@ -86,6 +87,13 @@ class Analyser(Protocol):
         Whoever waits may give up (cancellation); the answer is then to be kept for the next time, where that is cheap.
 
         :raises AnalyserFailed: it has died, or answered nonsense; counted, and nothing is constrained.
+        """
+        ...
+
+    async def warm(self, cursor: Cursor) -> None:
+        """Start, and look at what the cursor's file needs, before the first token is written; what takes seconds once belongs here.
+
+        :raises AnalyserFailed: it can't be started.
         """
         ...
 
@@ -252,43 +260,3 @@ class Rule:
 def _joined(join: Literal["all", "any"], one: Rule, other: Rule) -> Rule:
     parts = tuple(inner for rule in (one, other) for inner in (rule.parts if rule.parts and rule.join == join else (rule,)))
     return Rule(parts=parts, join=join, level=one.level or other.level, is_optimistic=one.is_optimistic or other.is_optimistic)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What monitors did to one reply, or to several added up."""
-
-    level: int = 0
-    """1 to 4; 0 when nothing was constrained. Of several the highest."""
-    triggers: int = 0
-    """How often a monitor woke."""
-    forbidden: int = 0
-    """How often the model's own choice was not allowed: another token was taken, or the text was rolled back or repaired."""
-    forced: int = 0
-    """Tokens that were appended without asking the model."""
-    empty: int = 0
-    """Triggers for which nothing was known."""
-    late: int = 0
-    """Triggers whose facts did not come within the budget."""
-    unknown: int = 0
-    """Triggers whose facts were incomplete."""
-    failed: int = 0
-    """Triggers at which the analyser failed."""
-    rolled_back: int = 0
-    """Tokens taken back."""
-    waited_s: float = 0.0
-    """Seconds that this reply waited for facts."""
-    masked_s: float = 0.0
-    """Seconds spent on masks."""
-    monitors: tuple[str, ...] = ()
-    """The rules that woke."""
-    note: str = ""
-    """Why a lower level was taken than the model seemed to allow; empty when nothing was amiss."""
-
-    def __add__(self, other: Report) -> Report:
-        names = self.monitors + tuple(name for name in other.monitors if name not in self.monitors)
-        return Report(
-            max(self.level, other.level), self.triggers + other.triggers, self.forbidden + other.forbidden, self.forced + other.forced,
-            self.empty + other.empty, self.late + other.late, self.unknown + other.unknown, self.failed + other.failed,
-            self.rolled_back + other.rolled_back, self.waited_s + other.waited_s, self.masked_s + other.masked_s, names, self.note or other.note,
-        )
