@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rookery.agents.case import AgentPlanner, Case
+from rookery.agents.guard import Guard
 from rookery.agents.kit import Kit
 from rookery.agents.react import react
 from rookery.agents.turn import Note, Turn
@@ -51,7 +52,7 @@ class Agent(Tool[Any, Any]):
 
     def __init__(
         self, *, model: Any = None, tools: ToolLibrary | Sequence[Any] = (), memory: Memory | None = None, planner: Any = None,
-        limit: Limit | None = None, guard: Any = None, allow: Allow = allow_none, name: str = "agent", role: str = ROLE, returns: Any = str,
+        limit: Limit | None = None, guard: Guard | None = None, allow: Allow = allow_none, name: str = "agent", role: str = ROLE, returns: Any = str,
         doc: str = "", window_tokens: int | None = None, exempt: Iterable[str] = (), **options: Any,
     ) -> None:
         self._made_of = dict(
@@ -72,7 +73,7 @@ class Agent(Tool[Any, Any]):
         self.exempt = frozenset(exempt)
         self.asking = using(NO_POLICY, {**({"model": model} if model is not None else {}), **options})
         self.planner: AgentPlanner = as_planner(planner)
-        self.kit = Kit(tools, allow=allow, memory=memory)
+        self.kit = Kit(tools, allow=allow, memory=memory, guard=guard)
         self._turns: dict[tuple[str, ...], Turn] = {}
         faults = [*self.kit.faults, *_type_faults(returns)]
         if faults:

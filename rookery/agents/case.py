@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
-from rookery.agents.kit import symbols_in
+from rookery.agents.guard import Said, passed
+from rookery.agents.kit import as_text, read_redacted, symbols_in
 from rookery.agents.move import Move, Seen, Use
 from rookery.agents.repeats import Repeats, plain
 from rookery.core.tape import current_live
@@ -159,15 +160,15 @@ class Case:
     # ---------------------------------------------------------------- from the question to the answer
 
     async def closed(self) -> Any:
-        """The answer, found by the agent's planner within its limit. Raises AgentError, CallFailed, LimitReached."""
+        """The answer, found by the agent's planner within its limit, past its guard. Raises AgentError, CallFailed, LimitReached."""
         limit, live = self.agent.limit, self.live
         if not limit:
-            return await self.agent.planner.pursue(self)
+            return await self._guarded()
         live.limit(limit)
         left = None if limit.seconds is None else max(0.0, limit.seconds - live.executed_s)
         try:
             async with asyncio.timeout(left) as clock:
-                return await self.agent.planner.pursue(self)
+                return await self._guarded()
         except TimeoutError as error:
             if not clock.expired():
                 raise
@@ -175,6 +176,16 @@ class Case:
             raise LimitReached(told, what="seconds", call=live.path, run=live.run.id, hint="raise its limit and resume") from error
         finally:
             live.close()
+
+    async def _guarded(self) -> Any:
+        guard = self.agent.guard
+        if guard is None:
+            return await self.agent.planner.pursue(self)
+        self.question = await passed(guard, Said("input", self.question))
+        value = await self.agent.planner.pursue(self)
+        text = as_text(value, self.returns)
+        found = await passed(guard, Said("output", text, question=self.question))
+        return value if found == text else read_redacted(found, self.returns, guard, "output")
 
 
 def exhausted(case: Case, turns: int) -> AgentExhausted:

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rookery import errors
+from rookery.agents.guard import Guard, Place, Said, passed
 from rookery.agents.move import Seen, Use
 from rookery.core.function import Prompt, Tool
 from rookery.core.graph import Function, Graph
 from rookery.core.label import UNTRUSTED
-from rookery.core.types import show
+from rookery.core.types import load_foreign, name_of, show
 from rookery.core.value import codec, digest
-from rookery.errors import CallFailed, GraphFault, LogError, NotSerialisable, ParseFailed, RookeryError, SecretNeeded, ToolError
+from rookery.errors import CallFailed, GraphFault, GuardRefused, LogError, NotSerialisable, ParseFailed, RookeryError, SecretNeeded, ToolError
 from rookery.models.model import ToolOffer
 from rookery.tools.approval import Allow, gated, has_open_effects
 from rookery.tools.offer import offer, read_arguments
@@ -38,10 +39,12 @@ class Kit:
 
     :param tools: a ToolLibrary; or Tools, prompts, graphs, agents and typed functions.
     :param allow: which calls of tools with effects need no person's yes.
+    :param guard: checks arguments and results; what it stops is told to the model.
     """
 
-    def __init__(self, tools: ToolLibrary | Sequence[Any], *, allow: Allow, memory: Memory | None) -> None:
+    def __init__(self, tools: ToolLibrary | Sequence[Any], *, allow: Allow, memory: Memory | None, guard: Guard | None = None) -> None:
         self.allow = allow
+        self.guard = guard
         self.memory = memory
         self.library: ToolLibrary | None = None
         self.tools: dict[str, Function] = {}
@@ -127,19 +130,24 @@ class Kit:
     def _made(self, tool: Function) -> Tool[..., Seen]:
         async def use(use: Use, given: list[Seen]) -> Seen:
             try:
-                arguments = read_arguments(tool, await self._filled(tool, use.arguments, given))
-            except ParseFailed as error:
-                return Seen(use.tool, str(error), id=use.id, failed=True)
-            try:
+                written = await self._filled(tool, use.arguments, given)
+                arguments = read_arguments(tool, await self._checked_arguments(tool, written))
                 value = await tool(**arguments)  # type: ignore[operator]
+                text = await passed(self.guard, Said("result", as_text(value, tool.returns), use.tool))
             except RookeryError as error:
                 if is_for_the_run(error):
                     raise
                 return Seen(use.tool, told(error), id=use.id, failed=True)
-            text = as_text(value, tool.returns)
             return Seen(use.tool, text, await self._named(use.tool, text), use.id)
 
         return Tool(use, name="use", labels=getattr(tool, "labels", frozenset()))
+
+    async def _checked_arguments(self, tool: Function, written: Any) -> Any:
+        if self.guard is None or not self.guard.covers("arguments"):
+            return written
+        text = written if isinstance(written, str) else json.dumps(written, ensure_ascii=False)
+        found = await passed(self.guard, Said("arguments", text, tool.name))
+        return written if found == text else found
 
     async def _filled(self, tool: Function, arguments: str, given: Sequence[Seen]) -> Any:
         """Arguments with what their symbols stand for; as they are where they have none or are no JSON."""
@@ -183,8 +191,11 @@ def is_for_the_run(error: RookeryError) -> bool:
 
 
 def told(error: RookeryError) -> str:
-    """An error for the model to read."""
-    return f"{error.reason}\n{error.hint}" if error.hint else error.reason
+    """An error for the model to read: what went wrong, without the place of the call."""
+    said = error.reason
+    if isinstance(error, CallFailed):
+        said = said.removeprefix(f"call {error.call} failed").removeprefix(": ").strip() or said
+    return f"{said}\n{error.hint}" if error.hint else said
 
 
 def as_text(value: Any, type_: Any) -> str:
@@ -195,6 +206,17 @@ def as_text(value: Any, type_: Any) -> str:
         return codec(type_).dump(value).decode()
     except RookeryError:
         return show(value)
+
+
+def read_redacted(text: str, type_: Any, guard: Guard, place: Place) -> Any:
+    """A value of a type that a guard has redacted. Raises GuardRefused where what is left of it is none."""
+    if type_ is str:
+        return text
+    try:
+        return load_foreign(text.encode("utf-8", "replace"), type_)
+    except ParseFailed as error:
+        said = f"guard {guard.name} redacted the {place} to what is no {name_of(type_)}"
+        raise GuardRefused(said, guard=guard.name, place=place, hint="let it refuse, or redact within texts only") from error
 
 
 def _as_tool(given: Any) -> Tool[..., Any]:

@@ -74,7 +74,10 @@ def error_of(fault: Fault, *, run: str, call: str, attempts: int, cause: BaseExc
         return LoopExhausted(message, call=call, hint=hint)
     kind = getattr(errors, fault.kind, None)
     if isinstance(kind, type) and issubclass(kind, AgentError):
-        return kind(message, call=call, hint=hint)
+        if not isinstance(cause, kind):
+            return kind(message, call=call, hint=hint)
+        cause.call = cause.call or call
+        return cause
     if cause is not None and isinstance(cause, RunError):
         return cause
     tried = f" after {attempts} attempts" if attempts > 1 else ""
