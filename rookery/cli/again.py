@@ -34,13 +34,13 @@ class Again:
     model: Model | None
 
 
-def prepared(path: Path, name: str, program: str | None, model: str | None) -> Again:
+def prepared(path: Path, name: str, program: str | None, model: str | None, tools: Sequence[str] = ()) -> Again:
     """What is needed to go on with a run. Raises RunUnknown, InputError when its program is not found, ModelUnknown and the like."""
     with opened(path) as log:
         info = found(log, name)
         first = started(log, info.run)
     try:
-        graph = load(program or first.program).graph
+        graph = load(program or first.program, tools=tools).graph
     except InputError as error:
         if program is None:
             raise InputError(f"the program of run {info.run} cannot be loaded: {error.reason}",

@@ -20,7 +20,10 @@ app.add_typer(tools.group, name="tools")
 app.add_typer(mcp.group, name="mcp")
 app.add_typer(memory.group, name="memory")
 
-ProgramArg = Annotated[str, typer.Argument(metavar="PROGRAM", help="FILE.py:NAME or MODULE:NAME; only FILE.py when there is one program in it.")]
+ProgramArg = Annotated[
+    str, typer.Argument(metavar="PROGRAM", help="FILE.yaml, FILE.py:NAME or MODULE:NAME; only FILE.py when there is one program in it.")
+]
+ToolsOpt = Annotated[list[str] | None, typer.Option("--tools", metavar="FILE.py", help="Tools that a workflow file may name.")]
 RunArg = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, the beginning of it, or `last`.")]
 LogOpt = Annotated[Path | None, typer.Option("--log", metavar="PATH", help="The log's file. [default: ROOKERY_LOG, or .rookery/log.db]")]
 ModelOpt = Annotated[str | None, typer.Option("--model", "-m", metavar="MODEL", help="provider:NAME[@BASE_URL], or a name from the settings.")]
@@ -52,7 +55,7 @@ def run(
     program: ProgramArg,
     inputs: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]…", help="The program's inputs: JSON where it fits, else text.")] = None,
     model: ModelOpt = None, log: LogOpt = None, limit: LimitOpt = "", as_json: JsonOpt = False, quiet: QuietOpt = False,
-    max_in_flight: Annotated[int | None, typer.Option(min=1, help="At most so many calls at a time.")] = None,
+    max_in_flight: Annotated[int | None, typer.Option(min=1, help="At most so many calls at a time.")] = None, tools: ToolsOpt = None,
     seed: Annotated[int, typer.Option(help="The run's seed.")] = 0,
 ) -> None:
     """Run a program; what it finishes is kept in the log, so that it can be resumed."""
@@ -60,12 +63,12 @@ def run(
     from rookery.cli.load import inputs_of, limit_of, load
     from rookery.engine.door import start
 
-    loaded = load(program)
+    loaded = load(program, tools=tools or ())
     graph = loaded.graph
     values = inputs_of(graph, inputs or [])
     name, built = model_of(model, graph)
     manner = Manner(log_path(log), as_json, quiet)
-    options: dict[str, Any] = {"model": name, "models": {name: built} if name else None, "limit": limit_of(limit), "max_in_flight": max_in_flight}
+    options: dict[str, Any] = {"model": name, "models": {name: built} if built else None, "limit": limit_of(limit), "max_in_flight": max_in_flight}
     carry_out(lambda: start(graph, log=manner.log, origin=loaded.origin, inputs=values, seed=seed, **options), manner, built)
 
 
@@ -75,7 +78,7 @@ def resume(
     run: RunArg,
     program: Annotated[str | None, typer.Argument(metavar="[PROGRAM]", help="Where the program is now, if it has moved.")] = None,
     model: ModelOpt = None, log: LogOpt = None, limit: LimitOpt = "", secret: SecretOpt = None, as_json: JsonOpt = False, quiet: QuietOpt = False,
-    max_in_flight: Annotated[int | None, typer.Option(min=1, help="At most so many calls at a time.")] = None,
+    max_in_flight: Annotated[int | None, typer.Option(min=1, help="At most so many calls at a time.")] = None, tools: ToolsOpt = None,
 ) -> None:
     """Take a run up where its log ends: what is finished stays, the rest is carried out."""
     from rookery.cli.again import prepared, secrets_of
@@ -84,9 +87,9 @@ def resume(
     from rookery.engine.door import resume as take_up
 
     path = log_path(log)
-    again = prepared(path, run, program, model)
+    again = prepared(path, run, program, model, tools or ())
     options: dict[str, Any] = {
-        "model": again.model_name, "models": {again.model_name: again.model} if again.model_name else None, "limit": limit_of(limit),
+        "model": again.model_name, "models": {again.model_name: again.model} if again.model else None, "limit": limit_of(limit),
         "max_in_flight": max_in_flight, "secrets": secrets_of(again.graph, secret or []),
     }
     carry_out(lambda: take_up(again.run, again.graph, log=path, **options), Manner(path, as_json, quiet), again.model)
@@ -111,7 +114,7 @@ def fork(
     path = log_path(log)
     again = prepared(path, run, program, model)
     options: dict[str, Any] = {
-        "model": again.model_name, "models": {again.model_name: again.model} if again.model_name else None, "limit": limit_of(limit),
+        "model": again.model_name, "models": {again.model_name: again.model} if again.model else None, "limit": limit_of(limit),
         "secrets": secrets_of(again.graph, secret or []), "edit": edits_of(again, edits), "new": new,
     }
     carry_out(lambda: begin(again.run, again.graph, log=path, **options), Manner(path, as_json, quiet), again.model)
@@ -148,13 +151,14 @@ def show(
 @app.command()
 @guarded
 def check(
-    program: ProgramArg, mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid chart.")] = False, as_json: JsonOpt = False
+    program: ProgramArg, mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid chart.")] = False, tools: ToolsOpt = None,
+    as_json: JsonOpt = False,
 ) -> None:
     """Check a program without running it: all faults at once, or a picture of its calls."""
     from rookery.cli.load import load
     from rookery.core import layout
 
-    graph = load(program).graph
+    graph = load(program, tools=tools or ()).graph
     picture = layout.mermaid(graph) if mermaid else layout.text(graph)
     if as_json:
         say_json({"program": program, "graph": graph.name, "calls": len(graph.calls), "faults": [], "picture": picture})

@@ -91,8 +91,11 @@ def model_of(spec: str | None, graph: Graph, *, recorded: str | None = None) -> 
     """
     from rookery.models.provider import model
 
+    own = graph.options.get("models", {})
     if not spec and recorded:
         spec = recorded
+    if (not spec and graph.options.get("model")) or spec in own:
+        return spec or None, None  # the workflow says which, and its run makes it
     if not spec:
         spec = settings().model
     if not spec:

@@ -40,16 +40,34 @@ class Program:
         return as_graph(self.subject)
 
 
-def load(spec: str) -> Program:
-    """The program that ``spec`` names: ``file.py:name``, ``module:name``, or only the file when there is one program in it.
+def load(spec: str, *, tools: Sequence[str] = ()) -> Program:
+    """The program that ``spec`` names: ``file.py:name``, ``module:name``, only the file when there is one program in it, or ``file.yaml``.
 
-    Raises InputError when there is none, or when the file itself fails; the message says in which line.
+    ``tools`` are Python files whose tools a workflow may name. Raises InputError when there is none, or when the file itself fails; the
+    message says in which line; WorkflowInvalid with all that is wrong with a workflow.
     """
+    if is_workflow(spec):
+        return _workflow(spec, tools)
+    if tools:
+        raise InputError("--tools is for workflow files", hint="a program in Python imports its tools itself")
     place, name = _split(spec)
     module, origin = _loaded(place)
     if not name:
         name = _only_program(module, place)
     return Program(_named(module, name, place), f"{origin}:{name}")
+
+
+def is_workflow(spec: str) -> bool:
+    """Whether a program is a workflow file."""
+    return spec.endswith((".yaml", ".yml"))
+
+
+def _workflow(spec: str, tools: Sequence[str]) -> Program:
+    from rookery.workflows.load import load as load_workflow
+
+    given = [program.subject for place in tools for program in load_all(place) if isinstance(program.subject, Tool | Graph)]
+    path = Path(spec).expanduser()
+    return Program(load_workflow(path, tools=given), str(path.resolve()))
 
 
 def load_module(place: str) -> ModuleType:
@@ -73,8 +91,8 @@ def _loaded(place: str) -> tuple[ModuleType, str]:
     suffix = Path(place).suffix
     if suffix in _LOADERS:
         return _LOADERS[suffix](place)
-    if "/" in place or suffix in (".yaml", ".yml", ".json", ".txt"):
-        raise InputError(f"{place} is no program: it ends in {suffix or 'nothing'}", hint="give a Python file: file.py:name")
+    if "/" in place or suffix in (".json", ".txt", ".toml"):
+        raise InputError(f"{place} is no program: it ends in {suffix or 'nothing'}", hint="give FILE.py:NAME, or a workflow FILE.yaml")
     return _from_module(place)
 
 

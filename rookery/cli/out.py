@@ -80,10 +80,22 @@ def error_data(error: RookeryError, **more: Any) -> dict[str, Any]:
     for name in ("call", "faults", "questions", "path", "what", "kind_of_fault"):
         value = getattr(error, name, None)
         if name == "faults" and value:
-            data["faults"] = [[fault.path, fault.fault, fault.hint] if hasattr(fault, "fault") else list(fault) for fault in value]
+            data["faults"] = [_fault_data(fault) for fault in value]
         elif value:
             data[name] = value
     return {"error": data, **more}
+
+
+def _fault_data(fault: Any) -> Any:
+    if hasattr(fault, "fault"):  # of a graph
+        return [fault.path, fault.fault, fault.hint]
+    place = getattr(fault, "place", None)
+    if place is None:
+        return list(fault)
+    return {
+        "file": place.file, "line": place.line, "column": place.column, "length": place.length, "kind": fault.kind, "path": fault.path,
+        "message": fault.message, "hint": fault.hint,
+    }  # fmt: skip
 
 
 def fail(error: RookeryError, *, as_json: bool, more: Mapping[str, Any] | None = None, after: str = "") -> NoReturn:
