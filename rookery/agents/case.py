@@ -57,6 +57,8 @@ class Case:
         self.steps: list[Any] = list(steps)
         """What was done: moves and results, as variables of the run where a call made them."""
         self.recalled: Any = []
+        self.note = ""
+        """What is said to the model at every turn."""
         self.repeats = Repeats(exempt=agent.exempt)
         self.prompt: Turn | None = None
         """The prompt of its turns, once it is known which tools are offered."""
@@ -84,9 +86,9 @@ class Case:
 
         Raises CallFailed when it answers nothing of the kind asked for after the repairs, LimitReached, and what the model raises.
         """
-        if self.prompt is None:
-            self.prompt = await self._begin()
-        said = "\n\n".join(part for part in (note, AGAIN if self._warned else "") if part)
+        await self.begin()
+        assert self.prompt is not None
+        said = "\n\n".join(part for part in (self.note, note, AGAIN if self._warned else "") if part)
         made = self.prompt(question=self.question, history=list(self.history), recalled=self.recalled, steps=list(self.steps), note=said)
         move = await made
         self.steps.append(made)
@@ -112,14 +114,26 @@ class Case:
 
     # ---------------------------------------------------------------- how
 
-    async def _begin(self) -> Turn:
+    async def begin(self) -> None:
+        """Find the tools to offer, and what the agent's memory has on the question; once."""
         agent = self.agent
+        if self.prompt is not None:
+            return
         names = agent.kit.names
         if agent.kit.library is not None:
             names = await agent.tool_choice(question=self.question)
         if agent.memory is not None:
             self.recalled = agent.recall(question=self.question)
-        return agent.turn(names)
+        self.prompt = agent.turn(names)
+
+    def branch(self, steps: Sequence[Any]) -> Case:
+        """The same case with other steps behind it: another line of a search, another try."""
+        other = Case(self.agent, self.question, history=self.history, steps=steps)
+        other.recalled, other.note, other.prompt = self.recalled, self.note, self.prompt
+        for step in steps:
+            if isinstance(step, Seen) and step.name:
+                other._named[step.name] = step
+        return other
 
     def _made(self, move: Move) -> list[Variable[Seen] | Seen]:
         """The uses of a move as calls of the run; equal ones of a tool without effects are one call."""

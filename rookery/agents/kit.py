@@ -15,7 +15,18 @@ from rookery.core.graph import Function, Graph
 from rookery.core.label import UNTRUSTED
 from rookery.core.types import load_foreign, name_of, show
 from rookery.core.value import codec, digest
-from rookery.errors import CallFailed, GraphFault, GuardRefused, LogError, NotSerialisable, ParseFailed, RookeryError, SecretNeeded, ToolError
+from rookery.errors import (
+    CallFailed,
+    GraphFault,
+    GuardRefused,
+    LogError,
+    NotSerialisable,
+    ParseFailed,
+    RookeryError,
+    SecretNeeded,
+    ToolError,
+    ToolUnknown,
+)
 from rookery.models.model import ToolOffer
 from rookery.tools.approval import Allow, gated, has_open_effects
 from rookery.tools.offer import offer, read_arguments
@@ -115,6 +126,26 @@ class Kit:
             if tool is not None:
                 found.append(self._offers[name])
         return tuple(found)
+
+    def checked(self, name: str) -> Function:
+        """A tool behind the guard, for graphs that call it. Raises ToolUnknown."""
+        tool = self.find(name)
+        if tool is None:
+            raise ToolUnknown(f"there is no tool {name!r:.80}", tool=name[:80], hint=f"there is {', '.join(self.names) or 'none'}")
+        guard = self.guard
+        if guard is None or not (guard.covers("arguments") or guard.covers("result")):
+            return tool
+
+        async def call(**arguments: Any) -> Any:
+            text = show(arguments)
+            found = await self._checked_arguments(tool, text)
+            value = await tool(**(arguments if found == text else read_arguments(tool, found)))  # type: ignore[operator]
+            text = as_text(value, tool.returns)
+            found = await passed(guard, Said("result", text, name))
+            return value if found == text else read_redacted(found, tool.returns, guard, "result")
+
+        labels = getattr(tool, "labels", frozenset())
+        return Tool(call, name=name, doc=getattr(tool, "doc", ""), signature=(dict(tool.params), tool.returns), labels=labels)
 
     # ---------------------------------------------------------------- one use
 
