@@ -65,6 +65,7 @@ RookeryError
 │   ├── CallFailed             after all its attempts
 │   ├── CallTimeout            its time was up                             (retryable)
 │   ├── LoopExhausted          a bounded loop met its bound
+│   ├── FlowRefused            a labelled value may not go there
 │   └── AgentError             an agent or a team ended without an answer
 │       ├── AgentExhausted     its turns are used up
 │       ├── GuardRefused       a guard, or the person it asked, did not let a text pass, or the guard failed
@@ -569,6 +570,17 @@ class AgentFailing(AgentError):
 
 
 # ------------------------------------------------------------------ runs
+
+
+class FlowRefused(CallError):
+    """A labelled value would have gone where its label keeps it from; nothing was done. ``path`` names the variables from its source to the
+    ``sink``; ``label`` is ``untrusted``, ``secret`` or the ``memory:…`` of a scope."""
+
+    def __init__(self, message: str, *, call: str = "", label: str = "", sink: str = "", path: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, call=call, hint=hint)
+        self.label = label
+        self.sink = sink
+        self.path = tuple(path)
 
 
 class RunError(RookeryError):

@@ -7,7 +7,7 @@ from typing import Any
 from rookery.core.event import Fault
 from rookery.core.expand import await_, bind_inputs, bind_source, build, constant, derive, derived, evaluate
 from rookery.core.graph import MISSING, Const, Graph, Ref, Source, names_in
-from rookery.core.label import join
+from rookery.core.label import NO_LABELS, Labels, join
 from rookery.core.plan import Planned, Turn, plan_of
 from rookery.core.settle import arguments_of, fail, grow, settle, skip
 from rookery.core.state import DONE, RUNNING, WAITING, Node, Slot, State
@@ -46,6 +46,8 @@ def ready_when(state: State, node: Node) -> None:
     node.status = RUNNING
     for guarded, wanted in node.guarded:
         if wanted is branch:
+            if labels:
+                state.branches[guarded.path] = state.branches.get(guarded.path, NO_LABELS) | labels
             guarded.waiting -= 1
             if guarded.waiting == 0 and guarded.status == WAITING:
                 state.queue.append(guarded)
@@ -267,7 +269,13 @@ def _each_done(state: State, node: Node) -> None:
         fault = Fault("CallFailed", f"{node.path}: only {len(good)} of {node.expected} calls succeeded, {gather.at_least} are needed")
         fail(state, node, fault)
         return
-    settle(state, node, None, gathered(state, node), join([node.plan.labels, *(child.labels for child in node.children if child.done)]))
+    settle(state, node, None, gathered(state, node), _labels_of_each(state, node))
+
+
+def _labels_of_each(state: State, node: Node) -> Labels:
+    lists = (slot.labels for slot in node.slots.values())
+    parts = (child.labels if child.done else state.labels(child) for child in node.children)
+    return join([node.plan.labels, *lists, *parts])
 
 
 def gathered(state: State, node: Node) -> list[Any]:

@@ -58,7 +58,7 @@ def check(graph: Graph) -> list[GraphFault]:
 
 def ensure(graph: Graph) -> Graph:
     """The same graph. Raises GraphInvalid with all its faults when it has any."""
-    if graph.plan is None:
+    if graph.plan is None and not graph.is_checked:
         faults = check(graph)
         if faults:
             raise GraphInvalid(graph.name, faults)

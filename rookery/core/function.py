@@ -43,7 +43,7 @@ class _Typed(Generic[P, R]):
         self.policy = policy
         self.doc = (inspect.getdoc(function) or "") if doc is None else doc
         self.given = signature
-        self.own_labels = labels
+        self.own_labels = frozenset(labels)
         self.__name__ = self.name
         self.__doc__ = self.doc
 
@@ -154,8 +154,19 @@ class Tool(_Typed[P, R]):
     def __init__(
         self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Labels = NO_LABELS,
         effect: bool = False, pure: bool = False, kind: Kind = "tool", doc: str | None = None, signature: Signature | None = None,
+        outside: bool = False, doc_labels: Labels = NO_LABELS, drops: Labels = NO_LABELS,
     ) -> None:
         super().__init__(function, name=name, policy=policy, labels=labels, doc=doc, signature=signature)
+        self.outside = outside
+        """What it is called with leaves this machine."""
+        self.doc_labels = doc_labels
+        """The labels of its own description, where that came from outside."""
+        self.drops = drops
+        """Labels of its arguments that its value does not carry."""
+        self.clears: Labels = NO_LABELS
+        """Labels that its arguments may carry though it has effects: somebody has said yes to this very call."""
+        self.asks = False
+        """It asks a person itself where labels would keep values from it."""
         self.effect = effect
         """It changes the world outside: it runs though nothing reads its value, and its value is never cached."""
         self.pure = pure
@@ -206,17 +217,21 @@ def prompt(
 def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
 @overload
 def tool(
-    *, name: str | None = None, effect: bool = False, pure: bool = False, labels: frozenset[str] = NO_LABELS, **options: Any
+    *, name: str | None = None, effect: bool = False, pure: bool = False, labels: frozenset[str] = NO_LABELS, outside: bool = False,
+    **options: Any,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(
     function: Callable[..., Any] | None = None, /, *, name: str | None = None, effect: bool = False, pure: bool = False,
-    labels: frozenset[str] = NO_LABELS, **options: Any,
+    labels: frozenset[str] = NO_LABELS, outside: bool = False, **options: Any,
 ) -> Any:
-    """Make a Tool of a typed function, synchronous or async; ``options`` as in Policy."""
+    """Make a Tool of a typed function, synchronous or async; ``options`` as in Policy.
+
+    ``effect``: it changes the world outside. ``outside``: what it is called with leaves this machine. ``labels``: what its value carries.
+    """
     policy = using(NO_POLICY, options) if options else NO_POLICY
 
     def make(function: Callable[..., Any]) -> Tool[..., Any]:
-        return Tool(function, name=name, policy=policy, labels=labels, effect=effect, pure=pure)
+        return Tool(function, name=name, policy=policy, labels=labels, effect=effect, pure=pure, outside=outside)
 
     return make(function) if function is not None else make
 

@@ -150,6 +150,9 @@ class Graph:
     options: Mapping[str, Any] = MappingProxyType({})
     """How a run of it is carried out where its caller does not say: ``models``, ``model``, ``limit``, ``policy``, ``max_in_flight``."""
 
+    is_checked: bool = False
+    """Whoever made it has checked it already."""
+
     def __init__(
         self,
         name: str,

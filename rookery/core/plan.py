@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, get_origin
 
 from rookery.core.graph import EFFECTS, MISSING, Call, Const, Graph, Many, Ref, Source, names_in
-from rookery.core.label import NO_LABELS, Labels, join
+from rookery.core.label import NO_LABELS, UNTRUSTED, Labels, join
+from rookery.core.passage import held
 from rookery.core.types import element_type, fits, shareable
 from rookery.core.value import Codec, codec
 
@@ -28,6 +29,12 @@ class Planned:
     """Those of them that could be changed in place: each call gets its own."""
     labels: Labels = NO_LABELS
     """The labels of every value it gives: its own, and those of its parameters."""
+    takes: Labels = NO_LABELS
+    """Those of its parameters alone."""
+    drops: Labels = NO_LABELS
+    """Labels that its value does not carry, whatever it read."""
+    held: Labels = NO_LABELS
+    """Labels that keep values from it (see ``passage``)."""
     wired: list[tuple[str, Source, Callable[[Any], Any] | None]] = field(default_factory=list)
     """Arguments from variables: parameter, source, and how to validate when the types are not plainly the same."""
     names: tuple[str, ...] = ()
@@ -50,6 +57,8 @@ class Plan:
     calls: list[Planned]
     turn: Turn | None = None
     """For the graph of a loop's turn: what it gives."""
+    crossings: list[Any] | None = None
+    """Where labels may not go and could (see ``trail``), once somebody has looked."""
 
 
 @dataclass(slots=True)
@@ -108,7 +117,9 @@ def _planned(call: Call, types: dict[str, Any], guards: Iterable[Guard]) -> Plan
         if name not in call.args and param.default is not MISSING:
             planned.consts[name] = codec(param.type).validate(param.default)
     planned.fresh = tuple(name for name in planned.consts if not shareable(params[name].type))
-    planned.labels = join([call.labels, *(param.labels for param in params.values())])
+    planned.takes = join(param.labels for param in params.values())
+    planned.labels = join([call.labels, planned.takes])
+    _hold(planned)
     waited = [source for name, source, _ in planned.wired if name not in call.over]
     if call.kind == "when":
         waited = [call.args["condition"]]
@@ -116,6 +127,14 @@ def _planned(call: Call, types: dict[str, Any], guards: Iterable[Guard]) -> Plan
     if call.kind == "each":
         planned.element = _element(call, planned, types)
     return _sealed(planned)
+
+
+def _hold(planned: Planned) -> None:
+    if planned.kind == "ask":
+        planned.drops = frozenset({UNTRUSTED})  # a person has looked at it
+    elif planned.kind in ("prompt", "tool", "program"):
+        planned.drops = getattr(planned.call.function, "drops", NO_LABELS)
+        planned.held = held(planned)
 
 
 def _sealed(planned: Planned) -> Planned:
@@ -128,7 +147,8 @@ def _sealed(planned: Planned) -> Planned:
 
 def _element(call: Call, each: Planned, types: dict[str, Any]) -> Planned:
     function = call.function
-    element = Planned(call, function.kind, codec(function.returns), consts=each.consts, fresh=each.fresh, labels=each.labels)
+    element = Planned(call, function.kind, codec(function.returns), consts=each.consts, fresh=each.fresh, labels=each.labels, takes=each.takes)
+    _hold(element)
     for name, source, validate in each.wired:
         mapped = name in call.over
         element.wired.append((name, source, _element_validator(source, function.params[name], types) if mapped else validate))

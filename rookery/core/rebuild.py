@@ -10,7 +10,7 @@ from typing import Any
 
 from rookery.core.expand import bind_source, build, constant, derive
 from rookery.core.graph import MISSING, Call, Const, Ref
-from rookery.core.label import SECRET
+from rookery.core.label import NO_LABELS, SECRET
 from rookery.core.plan import Planned
 from rookery.core.ready import drain
 from rookery.core.settle import arguments_of, is_absorbed
@@ -90,6 +90,7 @@ def _clear(state: State) -> None:
         ref, held, labels = state.edits.get(slot.path) or (slot.ref, slot.held if stays else MISSING, slot.labels)
         fresh.ref, fresh.held, fresh.labels, fresh.done = ref, held, labels, True
     state.nodes, state.questions, state.held_back = {}, {}, []
+    state.branches.clear()
     state.output = None
     for waiting in (state.queue, state.parts, state.grown, state.commands):
         waiting.clear()
@@ -112,6 +113,7 @@ def build_made(state: State, path: str) -> bool:
     for name, (source, type_) in wanted.items():
         if isinstance(source, Const):
             inputs[name] = constant(source.value, f"{path}.{name}", type_)
+            inputs[name].labels = state.taints.get(path, NO_LABELS)
             continue
         frame = Frame("", {source.name: state.nodes[source.name]})
         inputs[name] = bind_source(state, source, frame, f"{path}.{name}", type_ if source.path else Any)

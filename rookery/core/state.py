@@ -10,7 +10,7 @@ from typing import Any
 
 from rookery.core.event import Event, Fault
 from rookery.core.graph import MISSING, Call, Const, Graph, Ref
-from rookery.core.label import NO_LABELS, SECRET, Labels
+from rookery.core.label import NO_LABELS, SECRET, Labels, join
 from rookery.core.plan import Planned
 from rookery.core.value import Codec, Get, Writer, read
 from rookery.errors import SecretNeeded
@@ -178,6 +178,10 @@ class State:
         """Variables that somebody set by hand: path → reference, value if it is at hand, and labels."""
         self.epoch = 0
         """How many edits there were."""
+        self.taints: dict[str, Labels] = {}
+        """By path, labels of what decided that a call is made: of what the code that made it had looked at."""
+        self.branches: dict[str, Labels] = {}
+        """By path, those of the condition of the branch that a call belongs to."""
         self.secrets: Mapping[str, Any] = {}
         """Values of secret variables by path; a log does not have them."""
         self.queue: deque[Node] = deque()
@@ -257,9 +261,30 @@ class State:
         return values
 
     def labels(self, node: Node) -> Labels:
-        """The labels of what a call makes: those of all it read, and its own."""
-        labels = node.plan.labels
+        """The labels of what a call makes: those of all it read and of what decided that it is made, and its own."""
+        plan = node.plan
+        labels = plan.labels
         for slot in node.deps:
             if slot.labels:
                 labels = labels | slot.labels
-        return labels
+        if self.taints or self.branches:
+            labels = labels | self.choice(node.path)
+        return labels - plan.drops if plan.drops else labels
+
+    def choice(self, path: str) -> Labels:
+        """The labels of what decided that a call is made."""
+        found = NO_LABELS
+        if self.taints or self.branches:
+            for place in enclosing(path):
+                found = found | self.taints.get(place, NO_LABELS) | self.branches.get(place, NO_LABELS)
+        return found
+
+    def given(self, node: Node) -> dict[str, Labels]:
+        """The labels of a call's arguments; constants have those of the code that said them."""
+        found = {name: slot.labels for name, slot in zip(node.plan.names, node.deps, strict=False)}
+        return {name: node.plan.call.function.params[name].labels | found.get(name, NO_LABELS) for name in {**node.plan.consts, **found}
+                if name in node.plan.call.function.params}
+
+    def read(self, node: Node) -> Labels:
+        """The labels of all that a call's own code has been given: its arguments, and what decided that it is made."""
+        return join((node.plan.takes, *(slot.labels for slot in node.deps), self.choice(node.path)))

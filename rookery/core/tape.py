@@ -23,6 +23,15 @@ class Live(Protocol):
         """Carry out a graph of one call; the variable can be awaited."""
         ...
 
+    @property
+    def labels(self) -> Labels:
+        """The labels of all that the code has been given and has looked at."""
+        ...
+
+    def saw(self, labels: Labels, source: str) -> None:
+        """The code has looked at something with these labels; ``source`` is a variable, or whatever else it came from."""
+        ...
+
 
 _tape: ContextVar[Tape | None] = ContextVar("rookery_tape", default=None)
 _live: ContextVar[Live | None] = ContextVar("rookery_live", default=None)
