@@ -1,0 +1,124 @@
+"""A run told as a conversation: what people said and were asked, what models answered, which tools were called. Knows no screen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rookery.core import event as ev
+from rookery.core.argument import UNKNOWN
+from rookery.tui import ink
+from rookery.tui.watch import Watch
+
+Speaker = Literal["person", "model", "tool", "asks", "run"]
+MOST = 4_000
+"""So many of the last events are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One thing that was said or done."""
+
+    who: Speaker
+    call: str
+    title: str
+    """A line that says what it is."""
+    text: str
+    """In full."""
+    status: str = "done"
+    is_open: bool = True
+    """Whether all of it is shown unless a person says otherwise."""
+
+
+def turns(watch: Watch) -> list[Turn]:
+    """The conversation up to what is shown."""
+    return list(_turns(watch))
+
+
+def _turns(watch: Watch) -> Iterator[Turn]:
+    reader, view = watch.reader, watch.view
+    for name in view.inputs:
+        value = reader.value(f"inputs.{name}")
+        yield Turn("person", f"inputs.{name}", name, _words(value))
+    begun: set[str] = set()
+    for event in watch.events[max(0, watch.shown - MOST) : watch.shown]:
+        if isinstance(event, ev.QuestionAsked):
+            shown = reader.stored(event.show) if event.show else UNKNOWN
+            is_open = event.call in view.questions
+            yield Turn("asks", event.call, event.question, "" if shown is UNKNOWN else _shown(shown), "waiting" if is_open else "done", is_open)
+        elif isinstance(event, ev.QuestionAnswered):
+            value = reader.stored(event.value)
+            yield Turn("person", event.call, event.by or "answered", _words(value))
+        elif isinstance(event, ev.CallFinished | ev.CallFailed) and event.call not in begun:
+            begun.add(event.call)
+            turn = _call(watch, event.call)
+            if turn is not None:
+                yield turn
+        elif isinstance(event, ev.VariableEdited):
+            yield Turn("person", event.variable, f"{event.by or 'somebody'} changed {event.variable}", _words(reader.stored(event.value)))
+    for path, call in view.calls.items():
+        if call.status in ("running", "again") and path not in begun:
+            turn = _call(watch, path)
+            if turn is not None and (turn.who != "tool" or not watch.outline.items[path].items):
+                yield turn
+    if view.fault is not None and watch.shown == len(watch.events):
+        yield Turn("run", view.fault_call, "the run failed", f"{view.fault.message}\n{view.fault.hint}".strip(), "failed")
+    elif view.value:
+        yield Turn("run", "", "the run's value", _words(reader.stored(view.value)), "finished")
+
+
+def _call(watch: Watch, path: str) -> Turn | None:
+    call, entry = watch.view.calls.get(path), watch.reader.entry(path)
+    if call is None or (entry is not None and entry["kind"] in ("ask", "program")):
+        return None
+    text = call.text if call.status in ("running", "again") else _words(watch.reader.stored(call.value))
+    fault = call.fault.message if call.fault is not None and call.status == "failed" else ""
+    if call.model or (entry is not None and "template" in entry):
+        return Turn("model", path, call.model or "model", text or fault, call.status)
+    arguments = ", ".join(f"{argument.name}={ink.brief(argument.value, 60)}" for argument in watch.reader.arguments(path))
+    title = f"{(entry or {}).get('function') or path}({arguments})"
+    return Turn("tool", path, title, fault or text, call.status, is_open=call.status == "failed")
+
+
+def _shown(shown: Any) -> str:
+    return shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False, indent=2)
+
+
+def _words(value: Any) -> str:
+    if value is UNKNOWN:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def markdown(watch: Watch) -> str:
+    """The conversation as a Markdown document; what models, tools and people wrote stands in fences, so that it stays text."""
+    view = watch.view
+    lines = [f"# {watch.run}", "", f"{ink.WORDS.get(watch.status, watch.status)}; {len(view.calls):,} calls, {view.spend.tokens:,} tokens", ""]
+    heads = {"person": "Person", "model": "Model", "tool": "Tool", "asks": "Question", "run": "Run"}
+    for turn in turns(watch):
+        lines += [f"## {heads[turn.who]}: {_escaped(turn.title)}", ""]
+        if turn.call:
+            lines += [f"`{turn.call.replace('`', '')}` {turn.status}", ""]
+        if turn.text:
+            lines += [*_fenced(turn.text), ""]
+    return "\n".join(lines)
+
+
+def _fenced(text: str) -> list[str]:
+    """A text in a fence that is longer than any in it."""
+    text = ink.clean(text)
+    longest = max((len(run) for run in text.replace("`", "\0`").split("\0") if run.startswith("`")), default=0)
+    run, best = 0, longest
+    for char in text:
+        run = run + 1 if char == "`" else 0
+        best = max(best, run)
+    fence = "`" * max(3, best + 1)
+    return [f"{fence}text", text, fence]
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{char}" if char in "\\`*_{}[]<>#|" else char for char in ink.line(text, 200))
