@@ -48,7 +48,6 @@ class RookeryApp(App[None]):
 
     TITLE = "rookery"
     CSS = """
-    Screen { background: $background; color: $foreground; }
     Footer { background: $panel; }
     Toast { max-width: 70; }
     """

@@ -49,7 +49,7 @@ def lines(watch: Watch, width: int, now: float) -> list[Text]:
     if caps.plain:
         found.append(caps)
     if watch.fault is not None:
-        found.append(Text(f"! {ink.line(watch.fault.reason, width - 2)}", style="bold red"))
+        found.append(ink.styled(f"! {ink.line(watch.fault.reason, width - 2)}", "bold red"))
     return found
 
 
@@ -87,9 +87,9 @@ def budget(name: str, spent: float, cap: float) -> Text:
     is_money = name == "usd"
     figures = f"{money(spent) or '$0'}/{money(cap) or '$0'}" if is_money else f"{_figure(spent)}/{_figure(cap)}"
     style = "red" if cap and spent >= 0.9 * cap else "yellow" if cap and spent >= 0.6 * cap else "green"
-    text = Text(f"{'money' if is_money else name.replace('_', ' ')} ", style="dim")
+    text = ink.styled(f"{'money' if is_money else name.replace('_', ' ')} ", "dim")
     text.append(ink.bar(spent, cap, 10), style=style)
-    return text.append(f" {figures}", style="default")
+    return text.append(f" {figures}")
 
 
 def _figure(number: float) -> str:

@@ -96,7 +96,7 @@ class CallList(Rows[Row]):
         item = row.item
         indent = "  " * row.depth
         if row.left_out:
-            return Text(f"   {indent}… {row.left_out:,} more, done (/ finds them)", style=ink.DIM)
+            return ink.styled(f"   {indent}… {row.left_out:,} more, done (/ finds them)", ink.DIM)
         status = item.status
         text = Text(" ")
         text.append(CRITICAL if item.path in self.critical else " ", style="bold magenta")
@@ -121,7 +121,7 @@ def _right(item: Item, watch: Watch | None, width: int) -> Text:
     style = ink.STYLES.get(status, "")
     if item.items and item.total > (1 if call is not None else 0):
         total, done = item.total - (call is not None), item.done - (call is not None and call.status == "done")
-        right = Text(f"{done}/{total} ", style=style)
+        right = ink.styled(f"{done}/{total} ", style)
         return right.append(ink.bar(done, total, 8 if width > 50 else 4), style=style)
     words: list[tuple[str, str]] = []
     if call is not None and status == "running" and call.text and width > 60:
@@ -134,7 +134,7 @@ def _right(item: Item, watch: Watch | None, width: int) -> Text:
         words.append((f"{ink.count(call.spend.tokens)} tok", ink.DIM))
     if call is not None and call.ended_at and call.started_at:
         words.append(("cached" if call.cached else ink.duration(call.ended_at - call.started_at), ink.DIM))
-    return Text("  ").join([Text(word, style=each) for word, each in words])
+    return Text("  ").join([ink.styled(word, each) for word, each in words])
 
 
 def _critical(watch: Watch) -> set[str]:

@@ -60,7 +60,7 @@ def difference(first: Any, second: Any) -> Text:
     for line in difflib.unified_diff(before, after, "left", "right", lineterm="", n=3):
         style = "green" if line.startswith("+") else "red" if line.startswith("-") else "bold blue" if line.startswith("@") else ""
         text.append(f"{ink.clean(line)}\n", style=style)
-    return text if text.plain else Text("the values are the same", style="dim")
+    return text if text.plain else ink.styled("the values are the same", "dim")
 
 
 def _lines(value: Any) -> list[str]:
@@ -119,14 +119,14 @@ class ComparePage(Page):
     def _show(self, pair: Pair | None) -> None:
         if pair is None:
             return
-        text = Text(f"{ink.line(pair.path, 200)}\n", style="bold")
+        text = ink.styled(f"{ink.line(pair.path, 200)}\n", "bold")
         for side, call in (("left ", pair.first), ("right", pair.second)):
             text.append(f"{side}  ", style="dim")
             if call is None:
                 text.append("has no such call\n", style="dim")
                 continue
             took = ink.duration(max(0.0, call.ended_at - call.started_at)) if call.ended_at else ""
-            text.append_text(ink.status(call.status)).append(f"  {call.model}  {ink.spent(call.spend)}  {took}\n", style="default")
+            text.append_text(ink.status(call.status)).append(f"  {call.model}  {ink.spent(call.spend)}  {took}\n")
         text.append("\n").append_text(difference(self.first.reader.value(pair.path), self.second.reader.value(pair.path)))
         self.query_one("#diff", Static).update(text)
 
@@ -147,7 +147,7 @@ class ComparePage(Page):
 
 def _drawn(pair: Pair, width: int) -> Text:
     mark, style = MARKS[pair.verdict]
-    text = Text(f" {mark} ", style=style)
-    right = Text(WORDS[pair.verdict], style=style)
+    text = ink.styled(f" {mark} ", style)
+    right = ink.styled(WORDS[pair.verdict], style)
     text.append(ink.line(pair.path, max(6, width - 5 - right.cell_len)), style="dim" if pair.verdict == "same" else "")
     return text.append(" " * max(1, width - text.cell_len - right.cell_len - 1)).append_text(right)

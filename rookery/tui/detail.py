@@ -70,11 +70,11 @@ def _sections(watch: Watch, path: str, now: float) -> Iterator[list[Text]]:
     call, entry = view.calls.get(path), reader.entry(path)
     yield list(_head(path, call, entry, reader.type(path), now))
     if call is not None and call.fault is not None:
-        yield [_title("fault" if call.status == "failed" else "last attempt"), Text(ink.body(call.fault.message, most=2_000), style="red"),
-               *([Text(f"→ {ink.body(call.fault.hint, most=500)}", style="yellow")] if call.fault.hint else [])]
+        yield [_title("fault" if call.status == "failed" else "last attempt"), ink.styled(ink.body(call.fault.message, most=2_000), "red"),
+               *([ink.styled(f"→ {ink.body(call.fault.hint, most=500)}", "yellow")] if call.fault.hint else [])]
     if path in view.questions:
         asked = view.questions[path]
-        yield [_title("asks you  (a answers)"), Text(ink.body(asked.question), style="bold yellow")]
+        yield [_title("asks you  (a answers)"), ink.styled(ink.body(asked.question), "bold yellow")]
     messages = reader.prompt(path)
     for role, pieces in messages:
         yield [_title("prompt" if role == "user" else f"prompt · {role}"), _prompt(pieces)]
@@ -83,7 +83,7 @@ def _sections(watch: Watch, path: str, now: float) -> Iterator[list[Text]]:
         yield [_title("called with"), *(_argument(argument.name, argument.variables, argument.value) for argument in arguments)]
     if call is not None and call.text and call.status in ("running", "again"):
         text = ("… " if len(call.text) >= 2_000 else "") + ink.clean(call.text)
-        yield [_title("reply, as it comes"), Text(text, style="italic").append("▌", style="bold cyan")]
+        yield [_title("reply, as it comes"), ink.styled(text, "italic").append("▌", style="bold cyan")]
     value = reader.value(path)
     if value is not UNKNOWN and not (call is None and not value):
         yield [_title(f"value : {reader.type(path)}" if entry is not None else "value"), Text(ink.shown(value))]
@@ -95,8 +95,8 @@ def _sections(watch: Watch, path: str, now: float) -> Iterator[list[Text]]:
 def _run(watch: Watch) -> Iterator[Text]:
     """The run itself: its program, inputs and value."""
     view = watch.view
-    yield Text(f"{watch.run}", style=ink.NAME)
-    yield Text(ink.line(view.program, 300), style=ink.DIM)
+    yield ink.styled(f"{watch.run}", ink.NAME)
+    yield ink.styled(ink.line(view.program, 300), ink.DIM)
     for name in view.inputs:
         yield _argument(name, (), watch.reader.value(f"inputs.{name}"))
     if view.value:
@@ -104,23 +104,23 @@ def _run(watch: Watch) -> Iterator[Text]:
         yield Text(ink.shown(watch.reader.stored(view.value)))
     if view.fault is not None:
         yield _title("fault")
-        yield Text(f"{view.fault_call}: {ink.body(view.fault.message)}", style="red")
+        yield ink.styled(f"{view.fault_call}: {ink.body(view.fault.message)}", "red")
         if view.fault.hint:
-            yield Text(f"→ {ink.body(view.fault.hint)}", style="yellow")
+            yield ink.styled(f"→ {ink.body(view.fault.hint)}", "yellow")
 
 
 def _title(words: str) -> Text:
-    return Text(f"─── {words} ", style="bold blue")
+    return ink.styled(f"─── {words} ", "bold blue")
 
 
 def _head(path: str, call: CallView | None, entry: Any, type_: str, now: float) -> Iterator[Text]:
-    first = Text(ink.line(path, 200), style=ink.NAME)
+    first = ink.styled(ink.line(path, 200), ink.NAME)
     if entry is not None:
         what = entry["kind"] if entry["function"] in ("", path) else f"{entry['kind']} {entry['function']}"
         first.append(f"  {what} → {type_}", style=ink.DIM)
     yield first
     if call is None:
-        yield Text(ink.WORDS[""] if entry is None or entry["kind"] not in ("each", "graph", "loop") else "a group of calls", style=ink.DIM)
+        yield ink.styled(ink.WORDS[""] if entry is None or entry["kind"] not in ("each", "graph", "loop") else "a group of calls", ink.DIM)
         return
     facts = ink.status(call.status)
     spend = call.spend
@@ -131,7 +131,7 @@ def _head(path: str, call: CallView | None, entry: Any, type_: str, now: float) 
         f"{spend.sandbox_s:.1f} s in a sandbox" if spend.sandbox_s else "", f"{call.elements} elements" if call.elements else "", _time(call, now),
     ):
         if fact:
-            facts.append(" · ", style=ink.DIM).append(ink.line(fact, 80), style="default")
+            facts.append(" · ", style=ink.DIM).append(ink.line(fact, 80))
     yield facts
 
 
@@ -155,8 +155,8 @@ def _prompt(pieces: list[Piece]) -> Text:
 
 
 def _argument(name: str, variables: tuple[str, ...], value: Any) -> Text:
-    text = Text(f"{name} = ", style=ink.DIM)
-    text.append(ink.shown(value, most=MOST_PIECE), style="default")
+    text = ink.styled(f"{name} = ", ink.DIM)
+    text.append(ink.shown(value, most=MOST_PIECE))
     return text.append(f"   ← {', '.join(variables)}", style="magenta") if variables else text
 
 
@@ -168,7 +168,7 @@ def _ways(arguments: Any, readers: list[str]) -> Iterator[Text]:
     for path in readers[:MOST_READERS]:
         yield Text.assemble(("read by   ", ink.DIM), (ink.line(path, 200), "cyan"))
     if len(readers) > MOST_READERS:
-        yield Text(f"          … {len(readers) - MOST_READERS:,} more", style=ink.DIM)
+        yield ink.styled(f"          … {len(readers) - MOST_READERS:,} more", ink.DIM)
 
 
 if __name__ == "__main__":

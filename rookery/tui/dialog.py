@@ -73,8 +73,8 @@ class AskDialog(Dialog[Any]):
     def compose(self) -> ComposeResult:
         is_permission = self.choices == [True, False]
         with Vertical():
-            yield Label(Text("permission" if is_permission else "question", style="bold yellow"), markup=False)
-            yield Static(Text(ink.body(self.asked.question), style="bold"), markup=False)
+            yield Label(ink.styled("permission" if is_permission else "question", "bold yellow"), markup=False)
+            yield Static(ink.styled(ink.body(self.asked.question), "bold"), markup=False)
             if self.shown is not None:
                 with VerticalScroll(can_focus=True):
                     yield Static(pictured(self.shown, self.labels), id="shown", markup=False)
@@ -127,9 +127,9 @@ def pictured(shown: Any, labels: Sequence[str] = ()) -> Text:
         text = Text(ink.shown(shown))
     else:
         own = shown.get("labels")
-        text = Text(ink.line(str(shown["tool"]), 200), style="bold cyan")
+        text = ink.styled(ink.line(str(shown["tool"]), 200), "bold cyan")
         for name, value in shown["arguments"].items():
-            text.append(f"\n{ink.line(str(name), 80)} = ", style="default")
+            text.append(f"\n{ink.line(str(name), 80)} = ")
             text.append(_exact(value), style="bold")
             for label in own.get(name, ()) if isinstance(own, Mapping) else ():
                 text.append(f"  [{ink.line(str(label), 40)}]", style="yellow")
@@ -158,7 +158,7 @@ class EditDialog(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Label(Text(self.heading, style="bold"), markup=False)
+            yield Label(ink.styled(self.heading, "bold"), markup=False)
             yield TextArea(self.text, id="text", soft_wrap=True)
             yield Static(Text(f"{self.note}  ctrl+s keeps it, escape leaves it as it was".strip()), classes="hint", markup=False)
             yield Static("", classes="fault", markup=False)
@@ -188,7 +188,7 @@ class PickDialog(Dialog[Any]):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Label(Text(self.heading, style="bold"), markup=False)
+            yield Label(ink.styled(self.heading, "bold"), markup=False)
             yield Rows(self._draw, empty="there is nothing to pick")
             yield Static(Text(f"{self.note}  enter picks, escape leaves".strip()), classes="hint", markup=False)
 
@@ -215,7 +215,7 @@ class ConfirmDialog(Dialog[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Static(Text(self.question, style="bold"), markup=False)
+            yield Static(ink.styled(self.question, "bold"), markup=False)
             yield Static(Text(self.note), classes="hint", markup=False)
             with Horizontal():
                 yield Button("No  n", id="no")
@@ -241,7 +241,7 @@ class TextDialog(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Label(Text(self.heading, style="bold"), markup=False)
+            yield Label(ink.styled(self.heading, "bold"), markup=False)
             yield Input(self.text, placeholder=self.placeholder)
             yield Static(Text(self.note), classes="hint", markup=False)
 
@@ -263,7 +263,7 @@ class StartDialog(Dialog[dict[str, str]]):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Label(Text(f"run {ink.line(self.program, 64)}", style="bold"), markup=False)
+            yield Label(ink.styled(f"run {ink.line(self.program, 64)}", "bold"), markup=False)
             with VerticalScroll():
                 for each in self.inputs:
                     given = f", {each['default']} unless given" if each.get("has_default") else ""

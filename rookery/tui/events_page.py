@@ -72,7 +72,7 @@ class EventsPage(RunPage):
         if not isinstance(row, tuple):
             return
         number, event = row
-        text = Text(type(event).__name__, style="bold")
+        text = ink.styled(type(event).__name__, "bold")
         text.append(f"  event {number:,}, +{event.at - watch.events[0].at:.3f} s\n", style="dim")
         for field in fields(event):
             value = getattr(event, field.name)
@@ -82,7 +82,7 @@ class EventsPage(RunPage):
             if field.name in ("value", "show") and isinstance(value, str):
                 text.append(f"{ink.line(value, 60)}\n", style="dim").append(ink.shown(watch.reader.stored(value), most=4_000))
             else:
-                text.append(ink.body(_plain(value), most=4_000), style="default")
+                text.append(ink.body(_plain(value), most=4_000))
         self.query_one("#event", Static).update(text)
 
     def _drawn(self, row: tuple[int, Event], width: int) -> Text:
@@ -91,7 +91,7 @@ class EventsPage(RunPage):
         is_past = watch is not None and number <= watch.shown
         first = watch.events[0].at if watch is not None and watch.events else event.at
         here = watch is not None and watch.moment is not None and number == watch.moment
-        text = Text(" ▶" if here else "  ", style="bold magenta")
+        text = ink.styled(" ▶" if here else "  ", "bold magenta")
         text.append(f"{event.at - first:9.2f} ", style="dim")
         name = type(event).__name__
         text.append(f"{name:<16} ", style=STYLES.get(name, "") if is_past else "dim")

@@ -94,7 +94,7 @@ def brief(value: Any, width: int) -> str:
 
 def status(word: str) -> Text:
     """A status as its mark and its word."""
-    return Text(f"{MARKS.get(word, ' ')} {WORDS.get(word, word)}", style=STYLES.get(word, ""))
+    return styled(f"{MARKS.get(word, ' ')} {WORDS.get(word, word)}", STYLES.get(word, ""))
 
 
 def duration(seconds: float) -> str:
@@ -124,3 +124,8 @@ def bar(done: float, most: float, width: int) -> str:
     """``▮▮▮▯▯``."""
     filled = 0 if most <= 0 else max(0, min(width, int(done * width / most)))
     return "▮" * filled + "▯" * (width - filled)
+
+
+def styled(words: str, style: str = "") -> Text:
+    """The beginning of a text that goes on in other styles: only these words have this one."""
+    return Text().append(words, style=style)

@@ -218,9 +218,9 @@ def _key(row: Any) -> Any:
 
 def _drawn(row: Any, width: int) -> Text:
     if isinstance(row, Change):
-        text = Text(f" {row.write:>5} {VERBS.get(row.verb, ' ')} {row.verb:<9}", style="dim")
-        return text.append(ink.line(row.text or row.item, max(4, width - text.cell_len - 1)), style="default")
-    text = Text(f" {row.kind[:10]:<10} ", style="cyan")
+        text = ink.styled(f" {row.write:>5} {VERBS.get(row.verb, ' ')} {row.verb:<9}", "dim")
+        return text.append(ink.line(row.text or row.item, max(4, width - text.cell_len - 1)))
+    text = ink.styled(f" {row.kind[:10]:<10} ", "cyan")
     mark = "! " if row.is_untrusted else "  "
     return text.append(mark, style="yellow").append(ink.line(row.text, max(4, width - text.cell_len - 1)))
 
@@ -241,5 +241,5 @@ def _item(item: Item) -> Text:
 
 
 def _change(change: Change) -> Text:
-    text = Text(f"write {change.write:>4}  {date(change.at)}  ", style="dim")
+    text = ink.styled(f"write {change.write:>4}  {date(change.at)}  ", "dim")
     return text.append(f"{VERBS.get(change.verb, ' ')} {change.verb}", style="magenta").append(f"  {ink.line(change.text or change.item, 200)}")

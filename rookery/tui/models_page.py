@@ -98,9 +98,9 @@ class ModelsPage(Page):
 
     def _drawn(self, row: dict[str, Any], width: int) -> Text:
         ready = row["ready"]
-        text = Text(" ✓ " if ready else " ○ ", style="green" if ready else "dim")
+        text = ink.styled(" ✓ " if ready else " ○ ", "green" if ready else "dim")
         spend = self.spends.get(row["model"])
-        right = Text(f" {ink.spent(spend[0])}" if spend is not None else "", style="yellow")
+        right = ink.styled(f" {ink.spent(spend[0])}" if spend is not None else "", "yellow")
         room = max(10, width - 4 - right.cell_len)
         text.append(ink.line(row["model"], room), style="bold" if ready else "dim")
         if width > 60:
@@ -110,10 +110,10 @@ class ModelsPage(Page):
     def _show(self, row: dict[str, Any] | None) -> None:
         if row is None:
             return
-        text = Text(f"{ink.line(row['model'], 200)}\n", style="bold")
+        text = ink.styled(f"{ink.line(row['model'], 200)}\n", "bold")
         for name in ("provider", "state", "needs"):
             if row.get(name):
-                text.append(f"\n{name:<12}", style="dim").append(ink.line(str(row[name]), 400), style="default")
+                text.append(f"\n{name:<12}", style="dim").append(ink.line(str(row[name]), 400))
         if row.get("skills"):
             text.append(f"\n{'skills':<12}", style="dim").append(", ".join(row["skills"]))
         for name, value in (row.get("capabilities") or {}).items():

@@ -38,14 +38,13 @@ class Tabs(Static):
     def draw(self) -> None:
         """Draw them for the width there is."""
         width = self.app.size.width - 2
-        names = width >= sum(len(title) + 5 for _, _, title in TABS) + 10
-        text = Text("rookery  " if width >= 60 else "", style="bold", no_wrap=True)
+        names = width >= sum(len(title) + 4 for _, _, title in TABS)
+        text = Text(no_wrap=True).append("rookery  " if width >= 90 else "", style="bold")
         self._ends = []
         for key, name, title in TABS:
             here = name == self.present
             words = f" {key} {title} " if names or here else f" {key} "
             text.append(words, style="reverse bold" if here else "dim")
-            text.append(" " if names else "")
             self._ends.append((text.cell_len, name))
         self.update(text)
 

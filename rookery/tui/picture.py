@@ -203,7 +203,7 @@ def _arrow_lines(pieces: Sequence[tuple[int, int, bool]], width: int) -> list[Te
     heads = {end for _, end, has_head in pieces if has_head}
     lines = ["".join(_LINES[cell] for cell in row) for row in grid]
     lines[-1] = "".join("▼" if x in heads else char for x, char in enumerate(lines[-1]))
-    return [Text(line, style="dim") for line in lines]
+    return [ink.styled(line, "dim") for line in lines]
 
 
 class GraphPicture(ScrollableContainer, can_focus=True):
@@ -222,8 +222,8 @@ class GraphPicture(ScrollableContainer, can_focus=True):
         description = watch.reader.description(watch.view.graph)
         count = len(description.get("calls", ()))
         if not count or count > MOST:
-            self.query_one(Static).update(Text("this program has no graph of its own: its code makes the calls" if not count else
-                                               f"{count:,} calls are too many for a picture; g shows them as a list", style="dim"))
+            self.query_one(Static).update(ink.styled("this program has no graph of its own: its code makes the calls" if not count else
+                                               f"{count:,} calls are too many for a picture; g shows them as a list", "dim"))
             return
         self.query_one(Static).update(Text("\n").join(drawn(laid_out(description, watch.view), chosen)))
 

@@ -25,7 +25,7 @@ def state_of(info: RunInfo) -> str:
 def drawn(info: RunInfo, width: int) -> Text:
     """A run as one line."""
     state = state_of(info)
-    text = Text(f" {ink.MARKS.get(state, ' ')} ", style=ink.STYLES.get(state, ""))
+    text = ink.styled(f" {ink.MARKS.get(state, ' ')} ", ink.STYLES.get(state, ""))
     room = 20 if width < 60 else 30
     name = ink.line(info.run, room)
     text.append(name, style="bold").append(" " * (room - len(name) + 1))

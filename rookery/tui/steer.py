@@ -28,7 +28,7 @@ class RunPage(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "answer", "Answer"),
         Binding("p", "pause", "Pause"),
-        Binding("c", "go_on", "Continue"),
+        Binding("c", "go_on", "Go on"),
         Binding("r", "resume", "Resume"),
         Binding("x", "cancel", "Cancel", show=False),
         Binding("b", "break", "Break"),

@@ -121,7 +121,7 @@ class TalkPage(RunPage):
         for turn in said:
             is_open = self.opened.get((turn.call, turn.who), turn.is_open)
             mark, style = HEADS[turn.who]
-            title = Text(mark, style=style)
+            title = ink.styled(mark, style)
             if turn.who == "tool":
                 title.append("▾ " if is_open else "▸ ", style="dim")
             title.append(ink.line(turn.title, max(10, width - 14)), style=style)
@@ -129,7 +129,7 @@ class TalkPage(RunPage):
                 title.append("  ").append_text(ink.status(turn.status))
             found.append(Line(turn, 0, title))
             if is_open and turn.text:
-                body = Text(ink.body(turn.text), style="italic" if turn.status == "running" else "")
+                body = ink.styled(ink.body(turn.text), "italic" if turn.status == "running" else "")
                 bar = "" if turn.who == "tool" else mark[0]
                 for number, piece in enumerate(body.wrap(self.app.console, max(8, width - 4)), 1):
                     piece.rstrip()

@@ -149,7 +149,7 @@ class ToolsPage(Page):
 
 def _drawn(record: ToolRecord, width: int) -> Text:
     mark, style = STATES.get(record.state, ("?", ""))
-    text = Text(f" {mark} ", style=style)
+    text = ink.styled(f" {mark} ", style)
     room = min(28, max(10, width // 3))
     text.append(f"{ink.line(record.name, room):<{room}} ", style="bold")
     if width > 48:
@@ -159,7 +159,7 @@ def _drawn(record: ToolRecord, width: int) -> Text:
 
 def _tool(record: ToolRecord) -> Text:
     mark, style = STATES.get(record.state, ("?", ""))
-    text = Text(f"{ink.line(record.signature, 400)}\n", style="bold")
+    text = ink.styled(f"{ink.line(record.signature, 400)}\n", "bold")
     text.append(f"{mark} {record.state}", style=style).append(f"  version {record.version}", style="dim")
     if record.effect:
         text.append("  changes the world outside", style="yellow")

@@ -83,6 +83,9 @@ def _call(watch: Watch, path: str) -> Turn | None:
 
 
 def _shown(shown: Any) -> str:
+    if isinstance(shown, dict) and isinstance(shown.get("arguments"), dict) and "tool" in shown:
+        told = (f"  {name} = {json.dumps(value, ensure_ascii=False)}" for name, value in shown["arguments"].items())
+        return "\n".join([str(shown["tool"]), *told])
     return shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False, indent=2)
 
 

@@ -95,20 +95,20 @@ class Tree:
 
     def line(self, branch: Branch, width: int) -> Text:
         """A branch as text."""
-        text = Text(f" {branch.before[-max(0, width - 30):]}", style="dim")
+        text = ink.styled(f" {branch.before[-max(0, width - 30):]}", "dim")
         if branch.left_out:
             return text.append(f"… {branch.left_out:,} more", style="dim")
         node = self.nodes[branch.node]
         is_best = branch.node in self.best_way
         style = "bold magenta" if is_best else STYLES.get(node.status, "")
         text.append(f"{BEST if is_best else MARKS.get(node.status, '?')} ", style=style)
-        right = Text(f" {node.value:.3g}" if node.value is not None else "", style="yellow" if not is_best else "bold magenta")
+        right = ink.styled(f" {node.value:.3g}" if node.value is not None else "", "yellow" if not is_best else "bold magenta")
         if branch.children and not branch.is_open:
-            right = Text(f" +{branch.children}", style="dim").append_text(right)
+            right = ink.styled(f" +{branch.children}", "dim").append_text(right)
         if branch.node == self.best:
-            right = Text(" ← the answer" if node.status == "answer" else " ← best so far", style="bold magenta").append_text(right)
+            right = ink.styled(" ← the answer" if node.status == "answer" else " ← best so far", "bold magenta").append_text(right)
         elif node.status in ("pruned", "failed", "answer"):
-            right = Text(f" {node.status}", style=STYLES[node.status]).append_text(right)
+            right = ink.styled(f" {node.status}", STYLES[node.status]).append_text(right)
         label = ink.line(node.label, max(4, width - text.cell_len - right.cell_len - 1))
         text.append(label, style="" if node.status not in ("pruned", "failed") else "dim")
         return text.append(" " * max(0, width - text.cell_len - right.cell_len - 1)).append_text(right)
@@ -118,17 +118,17 @@ class Tree:
         if not 0 <= node < len(self.nodes):
             return Text()
         one = self.nodes[node]
-        text = Text(f"── state {node} ", style="bold blue")
+        text = ink.styled(f"── state {node} ", "bold blue")
         text.append(f"{MARKS.get(one.status, '?')} {one.status}", style=STYLES.get(one.status, ""))
         if one.value is not None:
             text.append(f"  value {one.value:.4g}", style="yellow")
-        text.append(f"\n{ink.body(one.label, most=4_000)}\n", style="default")
+        text.append(f"\n{ink.body(one.label, most=4_000)}\n")
         text.append("\n── the way to it\n", style="bold blue")
         for step in self.way(node):
             state = self.nodes[step]
             value = f"{state.value:.3g}" if state.value is not None else ""
             text.append(f"{BEST if step in self.best_way else MARKS.get(state.status, '?')} {value:>6}  ", style="dim")
-            text.append(f"{ink.line(state.label, 120)}\n", style="default")
+            text.append(f"{ink.line(state.label, 120)}\n")
         return text
 
 
