@@ -19,6 +19,8 @@ PROVIDERS: Mapping[str, str] = {
     "embedded": "rookery.models.embedded:EmbeddedModel",
     "openai": "rookery.models.openai:OpenAIModel",
     "litellm": "rookery.models.litellm:LiteLLMModel",
+    "transformers": "rookery.models.transformers:TransformersModel",
+    "llamacpp": "rookery.models.llamacpp:LlamaCppModel",
     "recorded": "rookery.models.recorded:RecordedModel",
 }
 """Where each provider's class lives; a module is imported when its first model is built."""
@@ -27,6 +29,8 @@ EXAMPLES: Mapping[str, str] = {
     "embedded": "embedded:game24",
     "openai": "openai:gpt-5-mini or openai:NAME@http://HOST:8000/v1",
     "litellm": "litellm:anthropic/claude-sonnet-4-5",
+    "transformers": "transformers:models/Qwen3-4B",
+    "llamacpp": "llamacpp:models/qwen3-4b-q4_k_m.gguf",
     "recorded": "recorded:tests/answers.jsonl",
 }
 
