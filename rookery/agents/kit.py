@@ -12,7 +12,7 @@ from rookery.agents.guard import Guard, Place, Said, passed
 from rookery.agents.move import Seen, Use
 from rookery.core.function import Prompt, Tool
 from rookery.core.graph import Function, Graph
-from rookery.core.label import UNTRUSTED
+from rookery.core.label import NO_LABELS, UNTRUSTED, Labels
 from rookery.core.types import load_foreign, name_of, show
 from rookery.core.value import codec, digest
 from rookery.errors import (
@@ -144,7 +144,7 @@ class Kit:
             found = await passed(guard, Said("result", text, name))
             return value if found == text else read_redacted(found, tool.returns, guard, "result")
 
-        labels = getattr(tool, "labels", frozenset())
+        labels: Labels = getattr(tool, "labels", NO_LABELS)
         return Tool(call, name=name, doc=getattr(tool, "doc", ""), signature=(dict(tool.params), tool.returns), labels=labels)
 
     # ---------------------------------------------------------------- one use
@@ -171,7 +171,7 @@ class Kit:
                 return Seen(use.tool, told(error), id=use.id, failed=True)
             return Seen(use.tool, text, await self._named(use.tool, text), use.id)
 
-        return Tool(use, name="use", labels=getattr(tool, "labels", frozenset()))
+        return Tool(use, name="use", labels=getattr(tool, "labels", NO_LABELS))
 
     async def _checked_arguments(self, tool: Function, written: Any) -> Any:
         if self.guard is None or not self.guard.covers("arguments"):
