@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from rookery.cli.drive import model_of
 from rookery.cli.load import load, value_of
 from rookery.cli.steer import edited, found, opened, started
 from rookery.core.graph import Graph
+from rookery.core.reword import reword
 from rookery.errors import InputError, ParseFailed
 
 if TYPE_CHECKING:
@@ -32,9 +33,13 @@ class Again:
     graph: Graph
     model_name: str | None
     model: Model | None
+    words: dict[str, str]
+    """Prompts that say something else than in the program's file."""
 
 
-def prepared(path: Path, name: str, program: str | None, model: str | None, tools: Sequence[str] = ()) -> Again:
+def prepared(
+    path: Path, name: str, program: str | None, model: str | None, tools: Sequence[str] = (), words: Mapping[str, str] | None = None
+) -> Again:
     """What is needed to go on with a run. Raises RunUnknown, InputError when its program is not found, ModelUnknown and the like."""
     with opened(path) as log:
         info = found(log, name)
@@ -46,9 +51,24 @@ def prepared(path: Path, name: str, program: str | None, model: str | None, tool
             raise InputError(f"the program of run {info.run} cannot be loaded: {error.reason}",
                              hint=f"{error.hint}; or say where it is: FILE.py:NAME") from error
         raise
+    known = first.options.get("prompts")
+    reworded = {**(known if isinstance(known, dict) else {}), **(words or {})}
+    if reworded:
+        graph = reword(graph, reworded)
     recorded = first.options.get("model")
     model_name, built = model_of(model, graph, recorded=recorded if isinstance(recorded, str) else None)
-    return Again(info.run, path, graph, model_name, built)
+    return Again(info.run, path, graph, model_name, built, reworded)
+
+
+def words_of(given: Sequence[str]) -> dict[str, str]:
+    """``NAME=TEXT`` words as texts of prompts by name. Raises InputError."""
+    found = {}
+    for word in given:
+        name, mark, text = word.partition("=")
+        if not mark or not name:
+            raise InputError(f"--prompt {word!r:.40} is not NAME=TEXT", hint="for example --prompt 'title=A title for {topic}.'")
+        found[name] = text
+    return found
 
 
 def secrets_of(graph: Graph, words: Sequence[str]) -> dict[str, Any]:

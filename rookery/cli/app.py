@@ -30,6 +30,7 @@ ModelOpt = Annotated[str | None, typer.Option("--model", "-m", metavar="MODEL", 
 LimitOpt = Annotated[str, typer.Option("--limit", metavar="CAPS", help="tokens=…,usd=…,calls=…,seconds=…")]
 SecretOpt = Annotated[list[str] | None, typer.Option("--secret", metavar="PATH=VALUE", help="A secret again; without =VALUE it is asked for.")]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+WaitOpt = Annotated[bool, typer.Option("--wait", help="Stay while a person is needed, instead of ending; ask nothing here.")]
 QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the value.")]
 
 
@@ -57,6 +58,8 @@ def run(
     model: ModelOpt = None, log: LogOpt = None, limit: LimitOpt = "", as_json: JsonOpt = False, quiet: QuietOpt = False,
     max_in_flight: Annotated[int | None, typer.Option(min=1, help="At most so many calls at a time.")] = None, tools: ToolsOpt = None,
     seed: Annotated[int, typer.Option(help="The run's seed.")] = 0,
+    id: Annotated[str | None, typer.Option("--id", metavar="ID", help="The run's id; made up when it is not given.")] = None, wait: WaitOpt = False,
+    tui: Annotated[bool, typer.Option("--tui", help="Watch it in the terminal UI; it runs in a process of its own.")] = False,
 ) -> None:
     """Run a program; what it finishes is kept in the log, so that it can be resumed."""
     from rookery.cli.drive import Manner, carry_out, log_path, model_of
@@ -67,8 +70,17 @@ def run(
     graph = loaded.graph
     values = inputs_of(graph, inputs or [])
     name, built = model_of(model, graph)
-    manner = Manner(log_path(log), as_json, quiet)
-    options: dict[str, Any] = {"model": name, "models": {name: built} if built else None, "limit": limit_of(limit), "max_in_flight": max_in_flight}
+    if tui:
+        from rookery.cli.screen import run_with_screen
+
+        given = {"--model": model, "--limit": limit, "--max-in-flight": max_in_flight, "--seed": seed or None}
+        words = [word for option, value in given.items() if value for word in (option, str(value))]
+        words += [word for module in tools or () for word in ("--tools", module)]
+        run_with_screen(graph.name, ["run", program, *(inputs or ()), *words], log)
+        return
+    manner = Manner(log_path(log), as_json, quiet, wait)
+    options: dict[str, Any] = {"model": name, "models": {name: built} if built else None, "limit": limit_of(limit), "max_in_flight": max_in_flight,
+                               "id": id}
     carry_out(lambda: start(graph, log=manner.log, origin=loaded.origin, inputs=values, seed=seed, **options), manner, built)
 
 
@@ -79,6 +91,7 @@ def resume(
     program: Annotated[str | None, typer.Argument(metavar="[PROGRAM]", help="Where the program is now, if it has moved.")] = None,
     model: ModelOpt = None, log: LogOpt = None, limit: LimitOpt = "", secret: SecretOpt = None, as_json: JsonOpt = False, quiet: QuietOpt = False,
     max_in_flight: Annotated[int | None, typer.Option(min=1, help="At most so many calls at a time.")] = None, tools: ToolsOpt = None,
+    wait: WaitOpt = False,
 ) -> None:
     """Take a run up where its log ends: what is finished stays, the rest is carried out."""
     from rookery.cli.again import prepared, secrets_of
@@ -92,35 +105,53 @@ def resume(
         "model": again.model_name, "models": {again.model_name: again.model} if again.model else None, "limit": limit_of(limit),
         "max_in_flight": max_in_flight, "secrets": secrets_of(again.graph, secret or []),
     }
-    carry_out(lambda: take_up(again.run, again.graph, log=path, **options), Manner(path, as_json, quiet), again.model)
+    carry_out(lambda: take_up(again.run, again.graph, log=path, **options), Manner(path, as_json, quiet, wait), again.model)
 
 
 @app.command()
 @guarded
 def fork(
     run: RunArg,
-    edits: Annotated[list[str], typer.Argument(metavar="VARIABLE=VALUE…", help="What is different: a call's path, or inputs.NAME.")],
+    edits: Annotated[list[str] | None, typer.Argument(metavar="[VARIABLE=VALUE]…", help="What is different: a call's path, or inputs.NAME.")] = None,
     program: Annotated[str | None, typer.Option("--program", metavar="PROGRAM", help="Where the program is now, if it has moved.")] = None,
     model: ModelOpt = None, log: LogOpt = None, limit: LimitOpt = "", secret: SecretOpt = None,
     new: Annotated[str | None, typer.Option("--new", metavar="ID", help="The new run's id.")] = None,
-    as_json: JsonOpt = False, quiet: QuietOpt = False,
+    prompt: Annotated[list[str] | None, typer.Option("--prompt", metavar="NAME=TEXT", help="Other words for a prompt; {name} is a hole.")] = None,
+    as_json: JsonOpt = False, quiet: QuietOpt = False, wait: WaitOpt = False,
 ) -> None:
     """Begin a new run from the values of another, some of them changed: only what depends on those runs."""
-    from rookery.cli.again import edits_of, prepared, secrets_of
+    from rookery.cli.again import edits_of, prepared, secrets_of, words_of
     from rookery.cli.drive import Manner, carry_out, log_path
     from rookery.cli.load import limit_of
     from rookery.engine.door import fork as begin
 
     path = log_path(log)
-    again = prepared(path, run, program, model)
+    again = prepared(path, run, program, model, words=words_of(prompt or []))
+    if not edits and not prompt and program is None:
+        raise InputError("nothing is different", hint="VARIABLE=VALUE, --prompt NAME=TEXT, or --program for one that has changed")
     options: dict[str, Any] = {
         "model": again.model_name, "models": {again.model_name: again.model} if again.model else None, "limit": limit_of(limit),
-        "secrets": secrets_of(again.graph, secret or []), "edit": edits_of(again, edits), "new": new,
+        "secrets": secrets_of(again.graph, secret or []), "edit": edits_of(again, edits or []), "new": new, "named": {"prompts": again.words},
     }
-    carry_out(lambda: begin(again.run, again.graph, log=path, **options), Manner(path, as_json, quiet), again.model)
+    carry_out(lambda: begin(again.run, again.graph, log=path, **options), Manner(path, as_json, quiet, wait), again.model)
 
 
 # ------------------------------------------------------------------ looking
+
+
+@app.command()
+@guarded
+def tui(
+    what: Annotated[str | None, typer.Argument(metavar="[RUN|PROGRAM]", help="A run, or a program to run; without one all runs are listed.")] = None,
+    log: LogOpt = None,
+    page: Annotated[str, typer.Option("--page", metavar="NAME", help="Begin there: run, search, talk, events, memory, tools, models.")] = "",
+    light: Annotated[bool, typer.Option("--light", help="Begin with the light theme.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Look at a few recorded runs; nothing is run or kept.")] = False,
+) -> None:
+    """Look at runs in the terminal, live or past, steer and debug them; closing it touches no run."""
+    from rookery.cli.screen import open_screen
+
+    open_screen(what, log=log, page=page, light=light, demo=demo)
 
 
 @app.command()
@@ -155,13 +186,13 @@ def check(
     as_json: JsonOpt = False,
 ) -> None:
     """Check a program without running it: all faults at once, or a picture of its calls."""
-    from rookery.cli.load import load
+    from rookery.cli.load import inputs_data, load
     from rookery.core import layout
 
     graph = load(program, tools=tools or ()).graph
     picture = layout.mermaid(graph) if mermaid else layout.text(graph)
     if as_json:
-        say_json({"program": program, "graph": graph.name, "calls": len(graph.calls), "faults": [], "picture": picture})
+        say_json({"program": program, "graph": graph.name, "inputs": inputs_data(graph), "calls": len(graph.calls), "faults": [], "picture": picture})
     else:
         say(picture)
         note(f"{graph.name}: {len(graph.calls)} call{'' if len(graph.calls) == 1 else 's'}, no faults")

@@ -39,6 +39,8 @@ class Manner:
     log: Path
     as_json: bool = False
     quiet: bool = False
+    waits: bool = False
+    """Stay while only a person can take the run further: answers come through its inbox."""
 
     @property
     def is_interactive(self) -> bool:
@@ -143,6 +145,9 @@ async def _to_end(make: Callable[[], Run], manner: Manner, model: Model | None, 
                 finally:
                     asker.cancel()
                     await asyncio.wait([asker])
+            elif manner.waits:
+                while await run.until_waiting():  # noqa: ASYNC110 - what it waits for next comes through the inbox
+                    await asyncio.sleep(0.1)
             else:
                 await _ended(run, None)
             if run.done:

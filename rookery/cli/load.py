@@ -35,6 +35,10 @@ class Program:
     @property
     def graph(self) -> Graph:
         """The program as a graph. Raises GraphInvalid with all its faults."""
+        if isinstance(self.subject, Graph):
+            from rookery.core.check import ensure
+
+            return ensure(self.subject)
         from rookery.engine.door import as_graph
 
         return as_graph(self.subject)
@@ -226,6 +230,17 @@ def inputs_of(graph: Graph, words: Sequence[str]) -> dict[str, Any]:
     if wrong:
         raise InputError(f"{graph.name} can't start: " + "; ".join(wrong), hint=f"it takes {signature(graph)}")
     return values
+
+
+def inputs_data(graph: Graph) -> list[dict[str, Any]]:
+    """A graph's inputs as plain data: name, type in words, and the default if there is one."""
+    from rookery.core.types import name_of
+
+    return [
+        {"name": name, "type": name_of(param.type), "has_default": param.default is not MISSING,
+         "default": None if param.default is MISSING else repr(param.default)}
+        for name, param in graph.params.items()
+    ]  # fmt: skip
 
 
 def signature(graph: Graph) -> str:

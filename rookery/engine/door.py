@@ -214,7 +214,7 @@ def _same_program(graph: Graph, state: State, events: list[Event], log: Log, run
 
 def fork(
     id: str, subject: Program, /, *, log: Log | str | os.PathLike[str], edit: Mapping[str, Any] | None = None, new: str | None = None,
-    secrets: Mapping[str, Any] | None = None, origin: str | None = None, **options: Any,
+    secrets: Mapping[str, Any] | None = None, origin: str | None = None, named: Mapping[str, Any] | None = None, **options: Any,
 ) -> Run:
     """A new run that begins with the values of another, some variables changed: only what depends on them runs.
 
@@ -232,7 +232,8 @@ def fork(
         first = kept[0]
         assert isinstance(first, ev.RunStarted)
         description = run.state.writer.store(description_of(graph))
-        kept[0] = ev.RunStarted(time.time(), name, origin or graph.origin, description, first.inputs, first.labels, first.seed, id, first.options)
+        kept[0] = ev.RunStarted(time.time(), name, origin or graph.origin, description, first.inputs, first.labels, first.seed, id,
+                                 {**first.options, **(named or {})})
         replay(run.state, kept, settings.secrets, run=id)
         edits = [edit_event(run.state, variable, value, by="fork", run=id) for variable, value in (edit or {}).items()]
         for event in edits:
