@@ -190,6 +190,8 @@ def _hidden(function: Any, builder: Builder) -> dict[str, Source]:
     from rookery.workflows.remembering import HIDDEN
 
     hidden = [name for name in function.params if name.startswith(HIDDEN)] if isinstance(function, Tool) else []
+    if not hidden:
+        return {}
     inputs = {name: variable for name, variable in builder.variables.items() if variable.startswith("inputs.")}
     return {name: Ref(inputs[name.removeprefix(HIDDEN)]) for name in hidden if name.removeprefix(HIDDEN) in inputs}
 

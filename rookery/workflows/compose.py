@@ -92,7 +92,7 @@ class _Composer:
         import yaml
 
         try:
-            parser = getattr(yaml, "CParser", yaml.SafeLoader)(self.text)  # without libyaml: ten times slower, and the same events
+            parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(self.text)  # without libyaml: ten times slower, and the same events
             return self._document(parser.get_event, yaml)
         except yaml.MarkedYAMLError as error:
             raise Refused(self._syntax(error)) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin
 
 from rookery.core.function import Tool
@@ -58,6 +58,10 @@ _WORDS = frozenset(
         "while",
     ]
 )
+
+
+CelType = str | tuple[Any, ...]
+"""``INT``, ``STRING`` …; of a list a tuple of its elements' type, of a map one of its keys' and its values'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,41 +221,85 @@ def _steps(tokens: list[_Token], index: int) -> Iterator[tuple[int, str | int]]:
 
 def _complaint(text: str, known: Mapping[str, Any]) -> str | None:
     """What the checker says of a condition; None when it is one."""
-    try:
-        expression = _environment(known).compile(text)
+    types = {name: _cel_type(type_) for name, type_ in known.items()}
+    short, names = _canonical(text, tuple(types))
+    if _program(short, tuple(types[name] for name in names)) is not None:
+        return None
+    try:  # again with the names that the reader knows, for the message and its place
+        type_ = _environment(types).compile(text).return_type().name()
     except RuntimeError as error:
         return str(error)
-    type_ = expression.return_type().name()
-    return None if type_ in ("BOOL", "DYN") else f"ERROR: <input>:1:1: it gives {_NAMES.get(type_, type_.lower())}, and a condition is true or false"
+    return f"ERROR: <input>:1:1: it gives {_NAMES.get(type_, type_.lower())}, and a condition is true or false"
+
+
+def _canonical(text: str, names: tuple[str, ...]) -> tuple[str, list[str]]:
+    """A condition with its variables called ``_v0``, ``_v1`` …, and which those are: conditions that differ in names only are compiled once."""
+    formula = Formula(text, _NOWHERE, "", {name: name for name in names})
+    found = list(formula.names)
+    tokens = formula.tokens
+    parts, at = [], 0
+    for index, token in enumerate(tokens):
+        if formula._is_root(index) and token.text in formula.names:
+            parts += [text[at : token.start], f"_v{found.index(token.text)}"]
+            at = token.start + len(token.text)
+    return "".join([*parts, text[at:]]), found
+
+
+_NOWHERE = Node("scalar", 0, 0, 0, 0)
+
+
+@lru_cache(4096)
+def _program(text: str, types: tuple[CelType, ...]) -> tuple[Any, Any] | None:
+    """A condition compiled, with its environment; None for what is none."""
+    environment = _shared_environment(types)
+    try:
+        expression = environment.compile(text)
+    except RuntimeError:
+        return None
+    return (environment, expression) if expression.return_type().name() in ("BOOL", "DYN") else None
+
+
+@lru_cache(256)
+def _shared_environment(types: tuple[CelType, ...]) -> Any:
+    return _environment({f"_v{index}": type_ for index, type_ in enumerate(types)})
 
 
 _NAMES = {"INT": "a whole number", "DOUBLE": "a number", "STRING": "text", "LIST": "a list", "MAP": "a mapping", "NULL": "nothing"}
 
 
-def _environment(known: Mapping[str, Any]) -> Any:
+def _environment(types: Mapping[str, CelType]) -> Any:
     from cel_expr_python import cel
 
-    return cel.NewEnv(variables={name: _cel_type(type_, cel.Type) for name, type_ in known.items()})
+    return cel.NewEnv(variables={name: _made(type_, cel.Type) for name, type_ in types.items()})
 
 
-def _cel_type(type_: Any, kinds: Any) -> Any:
-    """A type as CEL knows it; what it has no word for is checked when it is computed."""
+def _made(type_: CelType, kinds: Any) -> Any:
+    if isinstance(type_, str):
+        return getattr(kinds, type_)
+    inner = [_made(one, kinds) for one in type_]
+    return kinds.List(*inner) if len(inner) == 1 else kinds.Map(*inner)
+
+
+_PLAIN = {bool: "BOOL", int: "INT", float: "DOUBLE", str: "STRING", bytes: "BYTES", type(None): "NULL"}
+
+
+def _cel_type(type_: Any) -> CelType:
+    """A type as CEL has it; what it has no word for is checked when it is computed."""
     type_ = strip(type_)
-    plain = {bool: kinds.BOOL, int: kinds.INT, float: kinds.DOUBLE, str: kinds.STRING, bytes: kinds.BYTES, type(None): kinds.NULL}
-    if type_ in plain:
-        return plain[type_]
+    if type_ in _PLAIN:
+        return _PLAIN[type_]
     origin, args = get_origin(type_) or type_, get_args(type_)
     if origin is Literal:
         classes = {type(one) for one in args}
-        return plain.get(classes.pop(), kinds.DYN) if len(classes) == 1 else kinds.DYN
+        return _PLAIN.get(classes.pop(), "DYN") if len(classes) == 1 else "DYN"
     element = element_type(type_)
     if element is not None:
-        return kinds.List(_cel_type(element, kinds))
+        return (_cel_type(element),)
     if origin is dict and len(args) == 2 and strip(args[0]) in (str, int):
-        return kinds.Map(plain[strip(args[0])], _cel_type(args[1], kinds))
+        return (_PLAIN[strip(args[0])], _cel_type(args[1]))
     if isinstance(origin, type) and (hasattr(origin, "model_fields") or hasattr(origin, "__dataclass_fields__")):
-        return kinds.Map(kinds.STRING, kinds.DYN)
-    return kinds.DYN
+        return ("STRING", "DYN")
+    return "DYN"
 
 
 def _offset(text: str, line: int, column: int) -> int:
@@ -323,19 +371,18 @@ class Condition(Tool[..., Any]):
     def _body(self) -> Any:
         return self.text
 
-    @cached_property
-    def _compiled(self) -> tuple[Any, Any]:
-        environment = _environment(self.types)
-        return environment, environment.compile(self.text)
-
     def _compute(self, **values: Any) -> bool:
-        environment, expression = self._compiled
-        found = expression.eval(environment.Activation({name: _plain(value) for name, value in values.items()}))
+        types = {name: _cel_type(type_) for name, type_ in self.types.items()}
+        short, names = _canonical(self.text, tuple(types))
+        program = _program(short, tuple(types[name] for name in names))
+        if program is None:
+            raise StepWrong(f"{self.text!r:.200} is no condition")
+        environment, expression = program
+        found = expression.eval(environment.Activation({f"_v{index}": _plain(values[name]) for index, name in enumerate(names)}))
         value = found.value()
         if not isinstance(value, bool):
-            raise StepWrong(
-                f"the condition {self.text!r:.200} is not true or false: {value!s:.200}", hint="test with has(x.field) or x != null first"
-            )
+            hint = "test with has(x.field) or x != null first"
+            raise StepWrong(f"the condition {self.text!r:.200} is not true or false: {value!s:.200}", hint=hint)
         return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rookery.core.function import Prompt
@@ -34,11 +34,11 @@ class PromptText:
     path: str
     own: dict[str, Param]
     """The parameters that it declares."""
+    names: list[str] = field(init=False)
+    """Its parameters in order: those it declares, then its holes'."""
 
-    @property
-    def names(self) -> list[str]:
-        """Its parameters in order: those it declares, then its holes'."""
-        return list(dict.fromkeys([*self.own, *(one.hole.name for one in (*self.found, *self.system_found))]))
+    def __post_init__(self) -> None:
+        self.names = list(dict.fromkeys([*self.own, *(one.hole.name for one in (*self.found, *self.system_found))]))
 
 
 def read_prompt(shared: Shared, spec: form.Prompt | form.PromptCall | form.Turn, name: str, path: str) -> PromptText | None:
@@ -118,6 +118,8 @@ def same_types(types: Mapping[str, Any]) -> tuple[Any, ...]:
 def prompt_for(shared: Shared, text: PromptText, types: Mapping[str, Any]) -> Prompt[..., Any]:
     """The prompt under these types; uses with the same types share one."""
     wanted = {name: types.get(name, Any) for name in text.names if name not in text.own}
+    if not isinstance(text.spec, form.Prompt):  # it stands in its call, and nobody else uses it
+        return typed_prompt(shared, text, wanted)
     key = (id(text), same_types(wanted))
     found = shared.typed.get(key)
     if found is None:

@@ -35,6 +35,7 @@ class Workflow(Graph):
         self.shared = shared
         """Its types, prompts, tools and the rest, made."""
         self.options = dict(options)
+        self.is_checked = True  # it is handed out only where it has no fault
 
     async def aclose(self) -> None:
         """Close the servers that its calls have opened in this event loop; they end with the loop anyway."""
