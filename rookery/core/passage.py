@@ -120,14 +120,16 @@ def held(planned: Planned) -> Labels:
 
 
 def passages(
-    planned: Planned, given: Mapping[str, Labels], choice: Labels, path_of: Callable[[str, str], Path], arguments: Mapping[str, Any] | None = None
+    planned: Planned, given: Mapping[str, Labels], choice: Labels, path_of: Callable[[str, str], Path], arguments: Mapping[str, Any] | None = None,
+    held: Labels | None = None,
 ) -> list[Passage]:
     """What of a tool's call is not cleared by the tool itself.
 
     ``given`` has the labels by argument, ``choice`` those of what decided that the call is made; ``path_of(argument, label)`` tells where a
-    label came from. An argument whose parameter carries the label in its annotation takes such values.
+    label came from; ``held`` stands in place of what the tool is held to. An argument whose parameter carries the label in its annotation takes
+    such values.
     """
-    tool, wanted = planned.call.function, planned.held
+    tool, wanted = planned.call.function, planned.held if held is None else held
     found = []
     for label in sorted(wanted & choice):
         found.append(Passage(label, tool.name, path_of("", label), arguments or {}, choice))
@@ -162,6 +164,6 @@ def _without(label: str, name: str, value: Any, why: str) -> Variable[Any]:
     async def same(value: Any, why: str) -> Any:
         return value
 
-    function = Tool(same, name=name, drops=frozenset({label}), signature=({"value": Param("value", type_), "why": Param("why", str)}, type_))
+    function: Tool[..., Any] = Tool(same, name=name, drops=frozenset({label}), signature=({"value": Param("value", type_), "why": Param("why", str)}, type_))
     kind: Kind = "tool"
     return record(name, {"value": value, "why": why}, lambda called, sources: Call(called, kind, type_, sources, function=function))

@@ -9,7 +9,18 @@ from typing import Any
 from rookery import errors
 from rookery.core.event import Fault
 from rookery.core.policy import Attempts
-from rookery.errors import AgentError, CallFailed, LimitReached, LoopExhausted, ModelError, RookeryError, RunCancelled, RunError, SecretNeeded
+from rookery.errors import (
+    AgentError,
+    CallFailed,
+    FlowRefused,
+    LimitReached,
+    LoopExhausted,
+    ModelError,
+    RookeryError,
+    RunCancelled,
+    RunError,
+    SecretNeeded,
+)
 
 FOR_PROMPTS = Attempts(stop=3)
 FOR_TOOLS = Attempts(stop=1)
@@ -48,7 +59,7 @@ def wait_before(attempts: Attempts, number: int, started: float, error: BaseExce
 
 def falls_back(error: BaseException) -> bool:
     """Whether another model may do what this one could not."""
-    return isinstance(error, ModelError | TimeoutError | errors.CallTimeout | errors.ParseFailed)
+    return isinstance(error, ModelError | TimeoutError | errors.CallTimeout | errors.ParseFailed | FlowRefused)
 
 
 def fault_of(error: BaseException) -> Fault:
@@ -73,7 +84,7 @@ def error_of(fault: Fault, *, run: str, call: str, attempts: int, cause: BaseExc
     if fault.kind == "LoopExhausted":
         return LoopExhausted(message, call=call, hint=hint)
     kind = getattr(errors, fault.kind, None)
-    if isinstance(kind, type) and issubclass(kind, AgentError):
+    if isinstance(kind, type) and issubclass(kind, AgentError | FlowRefused):
         if not isinstance(cause, kind):
             return kind(message, call=call, hint=hint)
         cause.call = cause.call or call

@@ -17,6 +17,7 @@ from rookery.core.function import Prompt
 from rookery.core.graph import MISSING, Call, Graph, names_in
 from rookery.core.label import NO_LABELS, SECRET, Labels
 from rookery.core.limit import Limit
+from rookery.core.passage import Clearance, clear_none
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.state import Slot, State
 from rookery.core.types import name_of
@@ -44,6 +45,8 @@ class Options:
     """Options of all calls that do not say otherwise."""
     cache: ResultCache | None = None
     """Where values of equal calls are kept; None: only within this run."""
+    clearance: Clearance = clear_none
+    """Where labelled values may go though their labels keep them from it."""
     seed: int = 0
     secrets: Mapping[str, Any] = field(default_factory=dict)
     """Values of secret variables by path, given again at resume."""

@@ -19,7 +19,8 @@ from rookery.core.state import Node
 from rookery.core.tape import _live, living
 from rookery.core.types import element_type
 from rookery.core.value import codec, digest, read
-from rookery.engine.attempt import FOR_PROMPTS, FOR_TOOLS, candidates, falls_back, fault_of, wait_before
+from rookery.engine.attempt import FOR_PROMPTS, FOR_TOOLS, candidates, falls_back, wait_before
+from rookery.engine.held import fault_told, hold, is_secret
 from rookery.engine.scores import Scores
 from rookery.errors import CallTimeout, ContextOverflow, LimitReached, LogError, ParseFailed, ReplyCut, RunBusy, SettingMissing
 
@@ -77,6 +78,8 @@ async def _carry(run: Run, node: Node) -> None:
     if tool and function.is_async and policy.timeout_s is None and not function.pure and not run.has_defaults:
         try:
             run.post(ev.CallStarted(time.time(), node.path))
+            if planned.held:
+                hold(run, node)
             token = _live.set(run.live(node))
             try:
                 args = run.state.arguments(node)
@@ -99,6 +102,8 @@ def finish(run: Run, node: Node, value: Any, outcome: Outcome | None = None) -> 
     """Post that a call has its value."""
     state = run.state
     labels = state.labels(node)
+    if run.seen and node.path in run.seen:
+        labels = labels | frozenset(run.seen[node.path]) - node.plan.drops
     writer = state.writer
     reference = writer.secret(value, node.codec) if SECRET in labels else writer.write(value, node.codec)
     if run.used:
@@ -123,7 +128,7 @@ async def _again(run: Run, node: Node, error: BaseException) -> None:
     if wait is None:
         _failed(run, node, error, 1, ev.NOTHING_SPENT)
         return
-    run.post(ev.AttemptFailed(time.time(), node.path, 1, fault_of(error), wait))
+    run.post(ev.AttemptFailed(time.time(), node.path, 1, fault_told(run, node, error), wait))
     await asyncio.sleep(wait)
     await _attempts(run, node, 2, time.monotonic())
 
@@ -142,6 +147,8 @@ async def _attempts(run: Run, node: Node, number: int, started: float) -> None:
         try:
             model = run.supply.model(name, node.path) if prompt else None
             run.post(ev.CallStarted(time.time(), node.path, number, model.capabilities.name if model else ""))
+            if node.plan.held:
+                hold(run, node, model)
             outcome = await _timed(run, node, policy, model, number, spent)
         except (asyncio.CancelledError, LogError, RunBusy):
             raise
@@ -154,7 +161,7 @@ async def _attempts(run: Run, node: Node, number: int, started: float) -> None:
             if wait is None:
                 _failed(run, node, error, number, attempt_spend)
                 return
-            run.post(ev.AttemptFailed(time.time(), node.path, number, fault_of(error), wait, str(name or ""), attempt_spend))
+            run.post(ev.AttemptFailed(time.time(), node.path, number, fault_told(run, node, error), wait, str(name or ""), attempt_spend))
             await asyncio.sleep(wait)
             number += 1
         else:
@@ -164,7 +171,7 @@ async def _attempts(run: Run, node: Node, number: int, started: float) -> None:
 
 def _failed(run: Run, node: Node, error: BaseException, attempts: int, spend: ev.Spend) -> None:
     run.causes[node.path] = error
-    run.post(ev.CallFailed(time.time(), node.path, fault_of(error), attempts, spend + run.used.pop(node.path, ev.NOTHING_SPENT)))
+    run.post(ev.CallFailed(time.time(), node.path, fault_told(run, node, error), attempts, spend + run.used.pop(node.path, ev.NOTHING_SPENT)))
 
 
 async def _timed(run: Run, node: Node, policy: Policy, model: Model | None, number: int, spent: list[ev.Spend]) -> Outcome:
@@ -185,7 +192,7 @@ async def _timed(run: Run, node: Node, policy: Policy, model: Model | None, numb
 async def _tool(run: Run, node: Node) -> Outcome:
     tool = node.plan.call.function
     args = run.state.arguments(node)
-    if tool.pure and run.policy(node).cache is not False:
+    if tool.pure and run.policy(node).cache is not False and not is_secret(run, node):
         key = _tool_key(tool, args)
         data, cached = await run.supply.cache.single(key, lambda: _dumped(run, node, tool, args))
         return Outcome(node.codec.load(data), cached=cached)
@@ -236,7 +243,7 @@ async def _prompt(run: Run, node: Node, policy: Policy, model: Model, number: in
         else render(prompt, args, policy, model.capabilities, paths=paths, idempotency_key=key)
     )
     scores = Scores(model, asked=policy.logprobs is not None)
-    if not _is_cached(policy):
+    if not _is_cached(policy) or is_secret(run, node):
         value = await _ask(run, node, policy, model, rendered, spent, scores)
         return Outcome(value, model=model.capabilities.name, level=rendered.level, confidence=scores.sum)
     key = digest(f"prompt|{model.capabilities.name}|{rendered.request.fingerprint()}|{prompt.fingerprint()}".encode())
@@ -268,7 +275,7 @@ async def _ask(run: Run, node: Node, policy: Policy, model: Model, rendered: Ren
             if repairs <= 0:
                 raise
             repairs -= 1
-            run.post(ev.AttemptFailed(time.time(), node.path, 1, fault_of(error), 0.0, model.capabilities.name, repair=True))
+            run.post(ev.AttemptFailed(time.time(), node.path, 1, fault_told(run, node, error), 0.0, model.capabilities.name, repair=True))
             asked = rendered.repair(error)
             if stop == "length":
                 asked += " Your answer was cut off at its length limit; be shorter."
@@ -312,7 +319,7 @@ async def _reply(
     ledger = run.supply.ledger_of(node.path)
     request, worst, prompt_tokens = await _reserved(run, node, model, request, ledger)
     usage: Usage | None = None
-    sent = False
+    sent, silent = False, is_secret(run, node)
     scores.begin()
     texts: list[str] = []
     calls: tuple[ToolCall, ...] = ()
@@ -332,7 +339,8 @@ async def _reply(
                         scores.add(chunk.logprobs)
                     if chunk.text:
                         texts.append(chunk.text)
-                        run.show(ev.CallText(time.time(), node.path, chunk.text))
+                        if not silent:
+                            run.show(ev.CallText(time.time(), node.path, chunk.text))
                         if elements is not None:
                             index, skip = _post_elements(run, node, elements.feed(chunk.text), index, skip)
     finally:

@@ -17,6 +17,7 @@ from rookery.core.function import Prompt, Tool, program
 from rookery.core.graph import MISSING, Call, Graph, Ref
 from rookery.core.label import SECRET
 from rookery.core.limit import Limit
+from rookery.core.passage import Clearance, clear_none
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.schedule import step
 from rookery.core.state import Slot, State
@@ -25,6 +26,7 @@ from rookery.core.value import codec, plain
 from rookery.core.view import View, fold
 from rookery.engine.begin import Options, begin_new, describe, description_of, edit_event, in_force, open_log
 from rookery.engine.cache import ResultCache
+from rookery.engine.held import ensure_clear
 from rookery.engine.log import Log
 from rookery.engine.run import Run
 from rookery.errors import InputError, LogCorrupt, RunError, RunMismatch, RunUnknown, RunWaiting, SecretNeeded
@@ -55,20 +57,23 @@ def start(
     subject: Program, /, *args: Any, returns: Any = MISSING, model: Any = None, models: Mapping[str, Any] | None = None,
     log: Log | str | os.PathLike[str] | None = None,
     limit: Limit | None = None, max_in_flight: int | None = None, policy: Policy | None = None, cache: ResultCache | None = None,
-    seed: int = 0, id: str | None = None, origin: str | None = None, inputs: Mapping[str, Any] | None = None, **more: Any,
+    clearance: Clearance = clear_none, seed: int = 0, id: str | None = None,
+    origin: str | None = None, inputs: Mapping[str, Any] | None = None, **more: Any,
 ) -> Run:
     """Begin a program: ``async with start(article, topic="rooks", model=m) as r: text = await r``.
 
     The graph and its inputs are checked here, before anything runs: raises GraphInvalid, InputError. ``log`` is a Log, the path
     of a SQLite file, or None for memory. Inputs are given in order or as keywords, or ``inputs=`` where a name is one of these options.
-    ``returns`` is the type that an agent or a team is to answer in.
+    ``returns`` is the type that an agent or a team is to answer in; ``clearance`` says where labelled values may go besides.
     """
     subject = _returning(subject, returns)
     graph = as_graph(subject)
     given = Options(
-        model=model, models=models or {}, limit=limit, max_in_flight=max_in_flight, policy=policy or NO_POLICY, cache=cache, seed=seed
+        model=model, models=models or {}, limit=limit, max_in_flight=max_in_flight, policy=policy or NO_POLICY, cache=cache, seed=seed,
+        clearance=clearance,
     )
     options = in_force(graph, given)
+    ensure_clear(graph, options)
     place = origin or graph.origin or origin_of(subject)
     named = {**(inputs or {}), **more}
     begin = begin_new(graph, {**_in_order(graph, args, named), **named}, options, place)
@@ -140,7 +145,7 @@ async def _to_end(prepared: Run, answer: Callable[[ev.QuestionAsked], Any] | Non
 def resume(
     id: str, subject: Program, /, *, log: Log | str | os.PathLike[str], model: Any = None, models: Mapping[str, Any] | None = None,
     limit: Limit | None = None, max_in_flight: int | None = None, policy: Policy | None = None, cache: ResultCache | None = None,
-    secrets: Mapping[str, Any] | None = None, returns: Any = MISSING,
+    secrets: Mapping[str, Any] | None = None, clearance: Clearance = clear_none, returns: Any = MISSING,
 ) -> Run:
     """Take a run up where its log ends. What is finished stays; what failed or was in flight is started again.
 
@@ -148,12 +153,13 @@ def resume(
     given again (by path, as in ``secrets={"inputs.key": …}``), LogCorrupt. ``returns`` as in ``start``.
     """
     graph = as_graph(_returning(subject, returns))
-    opened = open_log(log)
     given = Options(
         model=model, models=models or {}, limit=limit, max_in_flight=max_in_flight, policy=policy or NO_POLICY, cache=cache,
-        secrets=secrets or {},
+        secrets=secrets or {}, clearance=clearance,
     )
     options = in_force(graph, given)
+    ensure_clear(graph, options)
+    opened = open_log(log)
     if not any(info.run == id for info in opened.runs()):
         raise RunUnknown(f"no run {id} in this log", run=id, hint="`rookery runs` lists those there are")
 
@@ -222,9 +228,10 @@ def fork(
     RunError for an unknown variable.
     """
     graph = as_graph(subject)
-    opened = open_log(log)
     name = new or new_id(graph.name)
     settings = in_force(graph, Options(**{key: value for key, value in {"secrets": secrets, **options}.items() if value is not None}))
+    ensure_clear(graph, settings)
+    opened = open_log(log)
     events = opened.read(id)
 
     def begin(run: Run) -> list[Event]:

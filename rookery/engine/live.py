@@ -23,6 +23,7 @@ from rookery.core.types import name_of
 from rookery.core.value import codec, digest
 from rookery.core.variable import Variable
 from rookery.engine.begin import describe
+from rookery.engine.held import of_failure
 from rookery.errors import GraphInvalid, LimitReached, NotSerialisable, ParseFailed, VariableMisuse
 
 if TYPE_CHECKING:
@@ -49,10 +50,13 @@ class LiveScope:
     _known: dict[str, list[str]] | None = None
     _books: tuple[dict[str, Spend], dict[str, Confidence]] | None = None
     _told: int | None = None
+    _labels: Labels | None = None
 
     def __init__(self, run: Run, path: str) -> None:
         self.run = run
         self.path = path
+        if run.seen:
+            run.seen.pop(path, None)  # of an earlier attempt
         self._seen = self._first = 0 if path in run.state.hosted else len(run.history)
         """From which event on the log may speak of this code's calls: of a first execution from now on."""
 
@@ -73,7 +77,9 @@ class LiveScope:
 
     def value(self, call: str) -> asyncio.Future[Any]:
         """The value of a call that this code made."""
-        return self.run.value_at(call)
+        future = self.run.value_at(call)
+        future.add_done_callback(lambda _: self._looked(call))
+        return future
 
     async def landed(self, future: asyncio.Future[Any], timeout_s: float | None) -> bool:
         """Wait for one of this code's calls; False when ``timeout_s`` is over first."""
@@ -124,8 +130,26 @@ class LiveScope:
 
     @property
     def labels(self) -> Labels:
-        """The labels of all that this call read."""
-        return self.run.state.labels(self.run.state.nodes[self.path])
+        """The labels of all that this call's code has been given and has looked at; every call that it makes carries them."""
+        if self._labels is None:
+            node = self.run.state.nodes.get(self.path)
+            read = self.run.state.read(node) if node is not None else NO_LABELS
+            self._labels = read | frozenset(self.run.seen.get(self.path, ()))
+        return self._labels
+
+    def saw(self, labels: Labels, source: str) -> None:
+        """The code has looked at something with these labels; ``source`` is a variable, or whatever else it came from."""
+        if labels:
+            seen = self.run.seen.setdefault(self.path, {})
+            for label in labels - seen.keys():
+                seen[label] = source
+            self._labels = None
+
+    def _looked(self, call: str) -> None:
+        """The code has looked at what came of a call: its value, or how it failed."""
+        node = self.run.state.nodes.get(call)
+        if node is not None and (node.labels or not node.done):
+            self.saw(node.labels if node.done else of_failure(self.run, call), call)
 
     def limit(self, limit: Limit) -> Ledger:
         """Put all calls made from here on under a limit of their own, within the run's; what an earlier process spent counts."""
@@ -207,6 +231,8 @@ class LiveScope:
         recorded = known.get(inputs_digest)  # the first that this execution has not claimed yet
         path = recorded.pop(0) if recorded else self._free(call.name)
         self._claimed.add(path)
+        if self.labels:
+            state.taints[path] = self.labels
         graph, wanted = self._shared(call) or self._own(call, path.rpartition("/")[2], sources)
         if path not in state.nodes:
             offer(state, path, graph, wanted)
@@ -231,7 +257,7 @@ class LiveScope:
     def _arguments(self, call: Call, sources: Sources) -> dict[str, str]:
         """The arguments of a call for readers of the log: references, ``$PATH`` for variables of the run, ``!`` for what is secret."""
         state = self.run.state
-        if self.path in state.nodes and SECRET in state.labels(state.nodes[self.path]):
+        if SECRET in self.labels:
             return dict.fromkeys(call.args, "!")
         params: Mapping[str, Param] = getattr(call.function, "params", {})
         found: dict[str, str] = {}
@@ -299,12 +325,15 @@ class LiveScope:
 
     def _digest(self, call: Call, sources: Sources, salt: str) -> str:
         function = call.function
+        is_secret = SECRET in self.labels
         inputs = {name: f"{source.name}{list(source.path)}" for name, (source, _) in sources.items() if isinstance(source, Ref)}
         parts = [call.kind, getattr(function, "name", ""), call.question, str(call.times), name_of(call.type)]
         if salt:
             parts.append(salt)
         for name, source in sorted(call.args.items()):
-            parts.append(f"{name}={self._source_text(source, name, function, inputs)}")
+            param = getattr(function, "params", {}).get(name)
+            hidden = is_secret or (param is not None and SECRET in param.labels)
+            parts.append(f"{name}={'!' if hidden and isinstance(source, Const) else self._source_text(source, name, function, inputs)}")
         return digest("\x1f".join(parts).encode())
 
     def _source_text(self, source: Any, name: str, function: Any, inputs: Mapping[str, str]) -> str:
@@ -341,4 +370,5 @@ class LiveScope:
             return (yield from run.value_at(path).__await__())
         finally:
             self.waiting -= 1
+            self._looked(path)
 

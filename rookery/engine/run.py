@@ -59,6 +59,8 @@ class Run:
         """Functions that async code has called, each with the reference of its description."""
         self.steering: dict[str, Policy] = {}
         """By path, options that code gave to the calls it made, and to all calls within those."""
+        self.seen: dict[str, dict[str, str]] = {}
+        """By call, the labels that its code has looked at, and what brought each."""
         self.used: dict[str, Spend] = {}
         """By path, what the code of calls in flight has used besides models; it is told when the call ends."""
         self.prologue: list[Event] = []

@@ -60,7 +60,6 @@ class Drive:
             merges=search.merge, answers_wanted=search.answers_wanted,
         )
         self.flights = Flights(search, self.live, self.tree)
-        self.is_secret = SECRET in self.live.labels
         self.labels: list[str] = []
         """The nodes' states in a few words."""
         self.works: Counter[str] = Counter()
@@ -162,7 +161,7 @@ class Drive:
 
     def _labels(self) -> list[str]:
         for state in islice(self.tree.state, len(self.labels), None):
-            self.labels.append("(secret)" if self.is_secret else label_of(state))
+            self.labels.append("(secret)" if SECRET in self.live.labels else label_of(state))
         return self.labels
 
     def _result(self, reason: str, spent: Any) -> SearchResult[Any]:
