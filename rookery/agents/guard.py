@@ -185,7 +185,7 @@ class _Function(_Base):
 
 def guard(test: Test, *, on: Iterable[Place] = ("input", "output"), name: str = "") -> Guard:
     """A guard of a function from Said to a Verdict or a bool (False refuses); it may be async, and may await prompts and tools."""
-    return _Function(name or str(getattr(test, "__name__", "function")), tuple(on), test)
+    return _Function(name or str(getattr(test, "__name__", "")).strip("<>") or "function", tuple(on), test)
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,7 @@ def _without(label: str, name: str, value: Any, why: str) -> Variable[Any]:
     async def same(value: Any, why: str) -> Any:
         return value
 
-    function: Tool[..., Any] = Tool(same, name=name, drops=frozenset({label}), signature=({"value": Param("value", type_), "why": Param("why", str)}, type_))
+    params = {"value": Param("value", type_), "why": Param("why", str)}
+    function: Tool[..., Any] = Tool(same, name=name, drops=frozenset({label}), signature=(params, type_))
     kind: Kind = "tool"
     return record(name, {"value": value, "why": why}, lambda called, sources: Call(called, kind, type_, sources, function=function))

@@ -15,6 +15,7 @@ from rookery.core.check import check
 from rookery.core.graph import Call, Const, Graph, Param, Ref, Source, names_in
 from rookery.core.label import NO_LABELS, SECRET, Labels
 from rookery.core.limit import Ledger, Limit, Worst
+from rookery.core.passage import Passage
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.schedule import adopt, offer
 from rookery.core.spend import NOTHING_SPENT, Confidence, Spend
@@ -23,7 +24,7 @@ from rookery.core.types import name_of
 from rookery.core.value import codec, digest
 from rookery.core.variable import Variable
 from rookery.engine.begin import describe
-from rookery.engine.held import of_failure
+from rookery.engine.held import of_call, of_failure
 from rookery.errors import GraphInvalid, LimitReached, NotSerialisable, ParseFailed, VariableMisuse
 
 if TYPE_CHECKING:
@@ -136,6 +137,16 @@ class LiveScope:
             read = self.run.state.read(node) if node is not None else NO_LABELS
             self._labels = read | frozenset(self.run.seen.get(self.path, ()))
         return self._labels
+
+    @property
+    def argument_labels(self) -> dict[str, Labels]:
+        """The labels of the arguments of the call whose code this is."""
+        return self.run.state.given(self.run.state.nodes[self.path])
+
+    def uncleared(self, held: Labels) -> list[Passage]:
+        """The passages of this call that nobody has cleared, were it held to these labels."""
+        passages = of_call(self.run, self.run.state.nodes[self.path], held)
+        return [passage for passage in passages if not self.run.options.clearance(passage)]
 
     def saw(self, labels: Labels, source: str) -> None:
         """The code has looked at something with these labels; ``source`` is a variable, or whatever else it came from."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from rookery.core.flow import ask
 from rookery.core.function import Tool
 from rookery.core.graph import Graph
-from rookery.core.label import NO_LABELS, SECRET, Labels
+from rookery.core.label import NO_LABELS, SECRET, UNTRUSTED, Labels
+from rookery.core.passage import declassify
 from rookery.core.tape import _live, is_live
 from rookery.errors import ToolRefused
 
@@ -61,8 +62,9 @@ def allow_if(test: Callable[[Mapping[str, Any]], bool]) -> Allow:
 def gated(tool: Tool[..., Any], *, allow: Allow = allow_none) -> Tool[..., Any]:
     """The tool behind its gate; one without effects is given back as it is, one behind a gate gets another policy.
 
-    Inside a run a call that ``allow`` does not let pass becomes a question to a person, with the tool's name and the exact
-    arguments; only what depends on the call waits, also over a restart, and a yes is for these arguments and this call alone.
+    Inside a run a call that ``allow`` does not let pass, or whose arguments or making are untrusted or secret and not cleared
+    (``run(…, clearance=…)``), becomes a question to a person, with the tool's name, the exact arguments and where those labels came from;
+    only what depends on the call waits, also over a restart, and a yes is for these arguments and this call alone.
     Its own policy (attempts, ``timeout_s``) is for what comes after the yes. Raises ToolRefused after a no, and where nobody can
     be asked: outside of a run.
     """
@@ -70,9 +72,12 @@ def gated(tool: Tool[..., Any], *, allow: Allow = allow_none) -> Tool[..., Any]:
         tool = tool.function.tool
     if not tool.effect or isinstance(inspect.unwrap(tool.function), _Gate):  # one that somebody has wrapped since stands as it is
         return tool
-    return Tool(
-        _Gate(tool, allow), name=tool.name, labels=tool.labels, effect=True, doc=tool.doc, signature=(dict(tool.params), tool.returns)
+    gate: Tool[..., Any] = Tool(
+        _Gate(tool, allow), name=tool.name, labels=tool.labels, effect=True, doc=tool.doc, signature=(dict(tool.params), tool.returns),
+        outside=tool.outside, doc_labels=tool.doc_labels,
     )
+    gate.asks = True
+    return gate
 
 
 def has_open_effects(graph: Graph) -> bool:
@@ -104,22 +109,22 @@ class _Gate:
                 )
             function = tool.function
             return await function(**arguments) if tool.is_async else await asyncio.to_thread(function, **arguments)
-        labels = _argument_labels()
-        if not self.allow(tool, arguments):
-            shown = {name: "<secret>" if SECRET in labels.get(name, tool.params[name].labels) else value for name, value in arguments.items()}
-            if not await ask(bool, f"May {tool.name} be called with these arguments?", show={"tool": tool.name, "arguments": shown}):
+        live: LiveScope = _live.get()  # type: ignore[assignment]
+        stopped = live.uncleared(frozenset({UNTRUSTED, SECRET}))
+        if stopped or not self.allow(tool, arguments):
+            shown: Any = {"tool": tool.name, "arguments": _masked(arguments, live.argument_labels, tool)}
+            if stopped:
+                shown["labels"] = [passage.text for passage in stopped]
+            if SECRET in live.labels:
+                shown = declassify(shown, "secrets are masked where a person is shown a call")
+            if not await ask(bool, f"May {tool.name} be called with these arguments?", show=shown):
                 raise ToolRefused(f"a person did not allow this call of {tool.name}", tool=tool.name, hint="do without it, or ask for something else")
-        if any(SECRET in each for each in labels.values()):
-            tool = copy(tool)
-            tool.labels = tool.labels | {SECRET}
-        return await tool(**arguments)
+        said = copy(tool)  # this very call may be made
+        said.clears = frozenset({UNTRUSTED, SECRET})
+        return await said(**arguments)
 
 
-def _argument_labels() -> dict[str, Labels]:
-    """The labels of the arguments of the call that is being carried out: what is secret is shown to nobody and written nowhere."""
-    live: LiveScope = _live.get()  # type: ignore[assignment]
-    node = live.run.state.nodes[live.path]
-    function = node.plan.call.function
-    own = {name: param.labels for name, param in function.params.items()}
-    given = {name: slot.labels for name, slot in zip(node.plan.names, node.deps, strict=True)}
-    return {name: own.get(name, NO_LABELS) | given.get(name, NO_LABELS) for name in {*own, *given}}
+def _masked(arguments: Mapping[str, Any], labels: Mapping[str, Labels], tool: Tool[..., Any]) -> dict[str, Any]:
+    """Arguments without those that are secret: they are shown to nobody and written nowhere."""
+    own = {name: param.labels for name, param in tool.params.items()}
+    return {name: "<secret>" if SECRET in labels.get(name, NO_LABELS) | own.get(name, NO_LABELS) else value for name, value in arguments.items()}
