@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from rookery.agents.case import AgentPlanner, Case
 from rookery.agents.guard import Guard
-from rookery.agents.kit import Kit, as_text, is_for_the_run, told
+from rookery.agents.kit import Kit
 from rookery.agents.react import react
+from rookery.agents.speaker import Speaker, type_faults
 from rookery.agents.turn import Note, Turn
-from rookery.core.event import Fault
 from rookery.core.function import Tool
-from rookery.core.graph import Param
 from rookery.core.label import UNTRUSTED
 from rookery.core.limit import Limit
 from rookery.core.policy import NO_POLICY, using
-from rookery.core.types import name_of, schema
-from rookery.core.value import codec
-from rookery.engine.attempt import fault_of
-from rookery.errors import GraphFault, GraphInvalid, LimitReached, NotSerialisable, RookeryError
+from rookery.errors import GraphFault, GraphInvalid
+from rookery.models.model import ToolOffer
 from rookery.tools.approval import Allow, allow_none
 
 if TYPE_CHECKING:
@@ -32,16 +28,7 @@ ROLE = "You answer questions. Use tools where they help, and answer as soon as y
 RECALL_TOKENS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What an agent says in a conversation: its answer as text and as JSON text, or why there is none."""
-
-    text: str
-    answer: str | None = None
-    fault: Fault | None = None
-
-
-class Agent(Tool[Any, Any]):
+class Agent(Speaker):
     """A model, tools, a memory and a planner under a limit.
 
     ``run(analyst, "Which route is shortest?", returns=Route)`` gives its answer; so does ``await analyst(question="…")`` inside a run;
@@ -65,72 +52,40 @@ class Agent(Tool[Any, Any]):
 
     def __init__(
         self, *, model: Any = None, tools: ToolLibrary | Sequence[Any] = (), memory: Memory | None = None, planner: Any = None,
-        limit: Limit | None = None, guard: Guard | None = None, allow: Allow = allow_none, name: str = "agent", role: str = ROLE, returns: Any = str,
-        doc: str = "", window_tokens: int | None = None, exempt: Iterable[str] = (), **options: Any,
+        limit: Limit | None = None, guard: Guard | None = None, allow: Allow = allow_none, name: str = "agent", role: str = ROLE,
+        returns: Any = str, doc: str = "", window_tokens: int | None = None, exempt: Iterable[str] = (), **options: Any,
     ) -> None:
-        self._made_of = dict(
+        made_of = dict(
             model=model, tools=tools, memory=memory, planner=planner, limit=limit, guard=guard, allow=allow, name=name, role=role,
             returns=returns, doc=doc, window_tokens=window_tokens, exempt=exempt, **options,
         )
-
-        async def answer(question: str) -> Any:
-            return await Case(self, question).closed()
-
-        super().__init__(answer, name=name, kind="program", doc=doc or role, signature=({"question": Param("question", str)}, returns))
-        self.memory = memory
-        self.limit = limit
-        self.guard = guard
+        super().__init__(name=name, doc=doc or role, returns=returns, limit=limit, guard=guard, memory=memory, made_of=made_of)
         self.role = role
-        self.answer_type = returns
         self.window_tokens = window_tokens
         self.exempt = frozenset(exempt)
         self.asking = using(NO_POLICY, {**({"model": model} if model is not None else {}), **options})
         self.planner: AgentPlanner = as_planner(planner)
         self.kit = Kit(tools, allow=allow, memory=memory, guard=guard)
-        self._turns: dict[tuple[str, ...], Turn] = {}
-        faults = [*self.kit.faults, *_type_faults(returns)]
+        self._turns: dict[tuple[Any, ...], Turn] = {}
+        faults = [*self.kit.faults, *type_faults(returns)]
         if faults:
             raise GraphInvalid(name, faults)
 
-    def returning(self, type_: Any) -> Agent:
-        """The same agent with answers of another type. Raises GraphInvalid for one that has no JSON Schema."""
-        return self if type_ is self.answer_type else self.with_(returns=type_)
+    async def pursue(self, question: str, history: Sequence[Any]) -> Any:
+        """The answer, found by its planner."""
+        return await self.planner.pursue(Case(self, question, history=history))
 
-    def with_(self, **changes: Any) -> Agent:
-        """The same agent with other parameters or options."""
-        return Agent(**{**self._made_of, **changes})
-
-    def using(self, **options: Any) -> Agent:
+    def using(self, **options: Any) -> Self:
         """The same agent with other options of its model calls."""
         return self.with_(**options)
 
-    def turn(self, names: Sequence[str]) -> Turn:
-        """The prompt of its turns where these of its tools are offered."""
-        key = tuple(names)
+    def turn(self, names: Sequence[str], more: Sequence[ToolOffer] = ()) -> Turn:
+        """The prompt of its turns where these of its tools are offered, and ``more`` that its planner or team sees to."""
+        key = (*names, *(told.name for told in more), *(told.description for told in more))
         if key not in self._turns:
-            offers = self.kit.offers(names)
+            offers = (*self.kit.offers(names), *more)
             self._turns[key] = Turn(role=self.role, offers=offers, returns=self.answer_type, policy=self.asking, window_tokens=self.window_tokens)
         return self._turns[key]
-
-    @cached_property
-    def replying(self) -> Tool[..., Reply]:
-        """The agent as a call that also takes what was said before (``history``, a question and an answer in turn), and whose end without
-        an answer is a value too, so that a conversation goes on after it, and is the same after a restart."""
-
-        async def reply(question: str, history: list[Any]) -> Reply:
-            try:
-                value = await Case(self, question, history=history).closed()
-            except RookeryError as error:
-                if is_for_the_run(error) or self._is_the_runs_limit(error):
-                    raise
-                return Reply(told(error), fault=fault_of(error))
-            return Reply(as_text(value, self.answer_type), codec(self.answer_type).dump(value).decode())
-
-        params = {"question": Param("question", str), "history": Param("history", list[Any])}
-        return Tool(reply, name=self.name, kind="program", signature=(params, Reply))
-
-    def _is_the_runs_limit(self, error: RookeryError) -> bool:
-        return isinstance(error, LimitReached) and (self.limit is None or getattr(self.limit, error.what, None) is None)
 
     @cached_property
     def tool_choice(self) -> Tool[..., list[str]]:
@@ -177,11 +132,3 @@ def as_planner(given: Any) -> AgentPlanner:
         return searching(given)
     hint = "react(), plan_then_execute(), reflect(), or a planner of searches: best_of_n(4), …"
     raise GraphInvalid("agent", [GraphFault("agent.planner", f"{given!r:.60} is no planner", hint=hint, kind="type")])
-
-
-def _type_faults(returns: Any) -> list[GraphFault]:
-    try:
-        schema(returns)
-    except NotSerialisable as error:
-        return [GraphFault("agent.returns", f"{name_of(returns)} can't be asked for: {error.reason}", hint=error.hint, kind="type")]
-    return []

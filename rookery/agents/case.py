@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from rookery.agents.guard import Said, passed
-from rookery.agents.kit import as_text, read_redacted, symbols_in
+from rookery.agents.kit import symbols_in
 from rookery.agents.move import Move, Seen, Use
 from rookery.agents.repeats import Repeats, plain
-from rookery.core.tape import current_live
 from rookery.core.value import codec
-from rookery.errors import AgentExhausted, AgentFailing, AgentStuck, LimitReached, OutsideRun
+from rookery.core.variable import Variable
+from rookery.errors import AgentExhausted, AgentFailing, AgentStuck
+from rookery.models.model import ToolOffer
 
 if TYPE_CHECKING:
     from rookery.agents.agent import Agent
     from rookery.agents.turn import Turn
-    from rookery.core.variable import Variable
-    from rookery.engine.live import LiveScope
+
+class Door(Protocol):
+    """A way out of a case that the model is offered like a tool: to another member of a team."""
+
+    @property
+    def offer(self) -> ToolOffer:
+        """What the model is told of it."""
+        ...
+
+    def use(self, use: Use, case: Case) -> Variable[Seen] | Seen:
+        """What comes of a use: a call of the run, or what is wrong with it. To leave, it sets ``case.leaving``."""
+        ...
+
 
 PATIENCE = 6
 """So many uses that fail one after another end the agent."""
@@ -60,6 +70,9 @@ class Case:
         self.note = ""
         """What is said to the model at every turn."""
         self.repeats = Repeats(exempt=agent.exempt)
+        self.door: Door | None = None
+        self.leaving: Exception | None = None
+        """Raised once the uses of the move are carried out that left by the door."""
         self.prompt: Turn | None = None
         """The prompt of its turns, once it is known which tools are offered."""
         self._named: dict[str, Any] = {}
@@ -70,14 +83,6 @@ class Case:
     def returns(self) -> Any:
         """The type of the answer."""
         return self.agent.answer_type
-
-    @property
-    def live(self) -> LiveScope:
-        """The run that it is worked on in. Raises OutsideRun."""
-        live = current_live()
-        if live is None:
-            raise OutsideRun(f"{self.agent.name} was called outside of a run", hint=f"run({self.agent.name}, question), or await it in a run")
-        return cast("LiveScope", live)
 
     # ---------------------------------------------------------------- the two things that can be done
 
@@ -105,6 +110,8 @@ class Case:
             self.steps.append(one)
             if seen.name:
                 self._named[seen.name] = one
+        if self.leaving is not None:
+            raise self.leaving
         self._judge(move, found)
         return found
 
@@ -124,7 +131,11 @@ class Case:
             names = await agent.tool_choice(question=self.question)
         if agent.memory is not None:
             self.recalled = agent.recall(question=self.question)
-        self.prompt = agent.turn(names)
+        self.prompt = agent.turn(names, (self.door.offer,) if self.door is not None else ())
+
+    async def done(self) -> tuple[Move | Seen, ...]:
+        """The steps as values."""
+        return tuple([await step if isinstance(step, Variable) else step for step in self.steps])
 
     def branch(self, steps: Sequence[Any]) -> Case:
         """The same case with other steps behind it: another line of a search, another try."""
@@ -140,6 +151,9 @@ class Case:
         kit, known = self.agent.kit, dict[tuple[str, str], Any]()
         found: list[Variable[Seen] | Seen] = []
         for use in move.uses:
+            if self.door is not None and use.tool == self.door.offer.name:
+                found.append(self.door.use(use, self))
+                continue
             call = kit.use(use.tool)
             if call is None:
                 text = _UNKNOWN.format(name=use.tool, names=", ".join(kit.names) or "none")
@@ -170,36 +184,6 @@ class Case:
                 f"{self.agent.name} did the same again and again, with the same result: {names}",
                 hint="a clearer question or role, other tools; or name a tool that may repeat in exempt=",
             )
-
-    # ---------------------------------------------------------------- from the question to the answer
-
-    async def closed(self) -> Any:
-        """The answer, found by the agent's planner within its limit, past its guard. Raises AgentError, CallFailed, LimitReached."""
-        limit, live = self.agent.limit, self.live
-        if not limit:
-            return await self._guarded()
-        live.limit(limit)
-        left = None if limit.seconds is None else max(0.0, limit.seconds - live.executed_s)
-        try:
-            async with asyncio.timeout(left) as clock:
-                return await self._guarded()
-        except TimeoutError as error:
-            if not clock.expired():
-                raise
-            told = f"seconds: {limit.seconds} s of {self.agent.name} are over"
-            raise LimitReached(told, what="seconds", call=live.path, run=live.run.id, hint="raise its limit and resume") from error
-        finally:
-            live.close()
-
-    async def _guarded(self) -> Any:
-        guard = self.agent.guard
-        if guard is None:
-            return await self.agent.planner.pursue(self)
-        self.question = await passed(guard, Said("input", self.question))
-        value = await self.agent.planner.pursue(self)
-        text = as_text(value, self.returns)
-        found = await passed(guard, Said("output", text, question=self.question))
-        return value if found == text else read_redacted(found, self.returns, guard, "output")
 
 
 def exhausted(case: Case, turns: int) -> AgentExhausted:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from rookery.agents.agent import Agent, Reply
+from rookery.agents.speaker import Reply, Speaker
 from rookery.core.event import QuestionAsked
 from rookery.core.flow import ask
 from rookery.core.function import Tool
@@ -37,7 +37,7 @@ class Exchange:
     reply: Reply
 
 
-def conversation(agent: Agent, *, heard: Callable[[Exchange], None] | None = None) -> Tool[..., int]:
+def conversation(agent: Speaker, *, heard: Callable[[Exchange], None] | None = None) -> Tool[..., int]:
     """A program that asks a person for what they have to say, lets the agent reply, and so on until they say nothing; its value is how many
     exchanges there were. ``rookery run file.py:NAME`` holds it on a terminal; ``talk`` from Python.
 
@@ -71,7 +71,7 @@ def conversation(agent: Agent, *, heard: Callable[[Exchange], None] | None = Non
     return Tool(go, name=NAME, kind="program")
 
 
-def _remembering(agent: Agent) -> Tool[..., None] | None:
+def _remembering(agent: Speaker) -> Tool[..., None] | None:
     """What was said goes into the agent's memory, by a call of the run, so that a restart does not keep it twice."""
     memory = agent.memory
     if memory is None:
@@ -90,7 +90,7 @@ def _remembering(agent: Agent) -> Tool[..., None] | None:
 
 
 def talk(
-    agent: Agent, *, log: Log | str | os.PathLike[str] | None = None, id: str = NAME, answer: Callable[[QuestionAsked], Any] | None = None,
+    agent: Speaker, *, log: Log | str | os.PathLike[str] | None = None, id: str = NAME, answer: Callable[[QuestionAsked], Any] | None = None,
     **options: Any,
 ) -> Talk:
     """Talk with an agent from Python: begin a conversation, or go on with the one of this ``id`` in ``log``.
@@ -107,7 +107,7 @@ class Talk:
     """A conversation under way. Made by ``talk``; used as an async context manager."""
 
     def __init__(
-        self, agent: Agent, log: Log | str | os.PathLike[str] | None, id: str, answer: Callable[[QuestionAsked], Any] | None, options: Any
+        self, agent: Speaker, log: Log | str | os.PathLike[str] | None, id: str, answer: Callable[[QuestionAsked], Any] | None, options: Any
     ) -> None:
         self.agent = agent
         self.id = id

@@ -95,7 +95,7 @@ class Reflect:
         answer = codec(line.returns).dump(value).decode()
         if self.check is not None:
             return await checked(self.check, line, answer)
-        steps = steps_text(tuple([step if not hasattr(step, "_wait") else await step for step in line.steps]))
+        steps = steps_text(await line.done())
         critic = criticise.using(model=line.agent.asking.model) if line.agent.asking.model is not None else criticise
         said: Critique = await critic(question=line.question, steps=steps, answer=answer)
         return Check(said.good, feedback=said.lesson)
