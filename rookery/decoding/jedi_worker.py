@@ -59,10 +59,9 @@ class Worker:
         return {}
 
     def _enum(self, before: str, subject: str, path: str) -> dict[str, Any]:
-        """The members of an expression's enum, and the enum's name."""
-        line = before.rfind("\n") + 1
-        indent = before[line : len(before) - len(before[line:].lstrip())]
-        text = f"{before[:line]}{indent}_subject_ = {subject}\n{indent}_subject_"
+        """The members of the enum that an expression is of, where a statement begins; and the enum's name."""
+        indent = before[before.rfind("\n") + 1 :]
+        text = f"{before}_subject_ = {subject}\n{indent}_subject_"
         script = self._script(text, path)
         kinds = [name for name in script.infer(text.count("\n") + 1, len(indent) + 1) if name.type == "instance"]
         if len(kinds) != 1:
