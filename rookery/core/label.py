@@ -21,6 +21,12 @@ class Label:
     name: str
 
 
+def source(kind: str, name: str = "") -> str:
+    """The label of what came from a source: ``source:mcp:files``, ``source:web``."""
+    words = "".join(char if char.isalnum() or char in "-_.:" else "-" for char in name)
+    return f"source:{kind}:{words}" if words else f"source:{kind}"
+
+
 def join(labels: Iterable[Labels]) -> Labels:
     """The union; a value made from several carries the labels of all."""
     result = NO_LABELS

@@ -51,7 +51,12 @@ def through_alias(alias: Alias, survivor: Tool[..., Any], dropped: ToolRecord) -
         return await value if inspect.isawaitable(value) else value
 
     _, doc, signature = signature_of_source(dropped.source, dropped.name)
-    return Tool(call, name=alias.name, doc=doc, signature=signature, effect=survivor.effect, labels=survivor.labels)
+    made: Tool[..., Any] = Tool(
+        call, name=alias.name, doc=doc, signature=signature, effect=survivor.effect, labels=survivor.labels, outside=survivor.outside,
+        doc_labels=survivor.doc_labels,
+    )
+    made.asks = survivor.asks
+    return made
 
 
 def then(alias: Alias, next_: Alias) -> Alias:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rookery.core.function import Tool, tool
-from rookery.core.label import UNTRUSTED
+from rookery.core.label import UNTRUSTED, source
 from rookery.errors import ToolFailed, ToolRefused, ToolUnfit
 from rookery.tools.approval import Allow, allow_none, gated
 from rookery.tools.schema import matcher
@@ -24,7 +24,7 @@ MAX_PARTS = 64
 MAX_FILES = 20_000
 MAX_SEARCHED_BYTES = 64_000_000
 MAX_SEARCH_S = 10.0
-_LABELS = frozenset({UNTRUSTED})
+_LABELS = frozenset({UNTRUSTED, source("files")})
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 

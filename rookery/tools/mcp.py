@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.core.function import IdempotencyKey, Tool
 from rookery.core.graph import Param
-from rookery.core.label import UNTRUSTED
+from rookery.core.label import UNTRUSTED, source
 from rookery.errors import ParseFailed, ToolChanged, ToolError, ToolFailed, ToolReplyWrong, ToolTimeout, ToolUnfit, ToolUnreachable
 from rookery.tools.approval import Allow, allow_none, gated
 from rookery.tools.bounded import bounded_transport
@@ -55,11 +55,12 @@ class McpServer:
         async with McpServer("files", command=["mcp-server-files", "."]) as server:
             print([tool.name for tool in server.tools])
 
-    Its tools are named ``files__read``. What they give is labelled untrusted; one that the server does not call read-only has effects,
-    and ``allow`` says which calls of those need no person's yes. ``env`` is added to the few variables that a started server
-    sees (HOME, PATH, …); ``headers`` go with each request to a URL. One answer has at most ``max_reply_bytes`` bytes and comes within
-    ``timeout_s``. Every ``recheck_s`` seconds of use, and when the server says so, its list is read again: a tool that is no longer
-    what it was then raises ToolChanged. ``trusts_hints=False`` takes all its tools for tools with effects, whatever it says.
+    Its tools are named ``files__read``. What they give is labelled untrusted, and so is what the server says of them, unless it is one of
+    your own (``trusted=True``). One that the server does not call read-only has effects, and ``allow`` says which calls of those need no
+    person's yes. ``env`` is added to the few variables that a started server sees (HOME, PATH, …); ``headers`` go with each request to a
+    URL. One answer has at most ``max_reply_bytes`` bytes and comes within ``timeout_s``. Every ``recheck_s`` seconds of use, and when the
+    server says so, its list is read again: a tool that is no longer what it was then raises ToolChanged. ``trusts_hints=False`` takes all
+    its tools for tools with effects, whatever it says.
 
     Entering raises ToolUnreachable, ToolTimeout, ToolReplyWrong; calling a tool raises these and ToolFailed, ToolChanged, ToolRefused.
     """
@@ -67,7 +68,7 @@ class McpServer:
     def __init__(
         self, name: str, *, command: Sequence[str] = (), url: str = "", env: Mapping[str, str] | None = None, cwd: str | None = None,
         headers: Mapping[str, str] | None = None, allow: Allow = allow_none, timeout_s: float = 60.0, max_reply_bytes: int = 4_000_000,
-        recheck_s: float = 60.0, trusts_hints: bool = True,
+        recheck_s: float = 60.0, trusts_hints: bool = True, trusted: bool = False,
     ) -> None:
         if bool(command) == bool(url):
             raise ToolUnfit(f"the MCP server {name} needs a command or a URL", tool=name, hint='command=["…"] or url="http://…"')
@@ -79,6 +80,7 @@ class McpServer:
         self.max_reply_bytes = max_reply_bytes
         self.recheck_s = recheck_s
         self.trusts_hints = trusts_hints
+        self._labels = frozenset({source("mcp", name)} if trusted else {source("mcp", name), UNTRUSTED})
         self.tools: tuple[Tool[..., Any], ...] = ()
         self.unfit: tuple[ToolUnfit, ...] = ()
         """What the server lists and cannot become a tool, with the reason."""
@@ -190,7 +192,7 @@ class McpServer:
         hints = described.annotations
         is_read_only = self.trusts_hints and hints is not None and hints.read_only_hint is True
         tool: Tool[..., Any] = Tool(
-            call, name=qualified(self.name, described.name), effect=not is_read_only, labels=frozenset({UNTRUSTED}),
+            call, name=qualified(self.name, described.name), effect=not is_read_only, labels=self._labels, outside=True, doc_labels=self._labels,
             doc=quoted(self.name, described.description or described.title or described.name),
             signature=({**found.params, key: Param(key, IdempotencyKey, "")}, returns),
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from rookery.core.function import IdempotencyKey, Tool
 from rookery.core.graph import MISSING, Param
-from rookery.core.label import UNTRUSTED
+from rookery.core.label import UNTRUSTED, source
 from rookery.errors import DocumentInvalid, ToolUnfit
 from rookery.tools.approval import Allow, allow_none, gated
 from rookery.tools.document import SAFE, Document, Operation, read_document
@@ -71,8 +71,10 @@ def _tool(operation: Operation, rest: Rest, name: str, secrets: set[str]) -> Too
         return await rest.call(route, sent, key=token, returns=operation.returns)
 
     signature = {**params, key: Param(key, IdempotencyKey, "")} if key else params
+    labels = frozenset({UNTRUSTED, source("openapi", name)})
     doc = quoted(f"{rest.host} ({operation.method.upper()} {operation.path})", operation.doc or operation.name)
     return Tool(
-        call, name=tool_name, doc=doc, effect=operation.method not in SAFE, labels=frozenset({UNTRUSTED}), signature=(signature, operation.returns)
+        call, name=tool_name, doc=doc, effect=operation.method not in SAFE, labels=labels, signature=(signature, operation.returns), outside=True,
+        doc_labels=labels,
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from rookery.core.function import Tool, tool
-from rookery.core.label import UNTRUSTED
+from rookery.core.label import UNTRUSTED, source
 from rookery.errors import ToolFailed, ToolRefused, ToolReplyWrong
 from rookery.tools.fetch import Answer, Outgoing, exchange, is_public
 
@@ -40,7 +40,7 @@ def web_tool(
     """
     allowed = [_checked(host) for host in hosts]
 
-    @tool(labels=frozenset({UNTRUSTED}))
+    @tool(labels=frozenset({UNTRUSTED, source("web")}), outside=True)
     async def get_page(url: str) -> Page:
         """Get a page or a document as text by its address (http or https)."""
         for _ in range(redirects + 1):
