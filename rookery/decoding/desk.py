@@ -63,17 +63,12 @@ class Desk:
         task = self.ask(source, query)
         if not task.done():
             await asyncio.wait([task], timeout=max(0.0, budget_s))
-        if not task.done():
-            return None, "late"
-        try:
-            facts = task.result()
-        except asyncio.CancelledError:
-            return None, "failed"
-        except Exception:  # whatever an analyser dies of is one more trigger without facts: counted, never the reply's failure
-            return None, "failed"
-        if not facts.is_complete:
-            return None, "unknown"
-        return (facts, "known") if facts.is_usable else (None, "empty")
+        return _read(task) if task.done() else (None, "late")
+
+    def known(self, source: FactSource, query: Query) -> tuple[Facts | None, Outcome] | None:
+        """What is known already, as :meth:`facts` gives it; None while the answer is in the making."""
+        task = self._asked.get((source, query)) or self.ask(source, query)
+        return _read(task) if task.done() else None
 
     async def aclose(self) -> None:
         """End all analysers. Twice is fine."""
@@ -92,3 +87,16 @@ class Desk:
         for analyser in analysers:
             with suppress(RookeryError):
                 await analyser.aclose()
+
+
+def _read(task: asyncio.Task[Facts]) -> tuple[Facts | None, Outcome]:
+    """What came of a question that is answered."""
+    try:
+        facts = task.result()
+    except asyncio.CancelledError:
+        return None, "failed"
+    except Exception:  # whatever an analyser dies of is one more trigger without facts: counted, never the reply's failure
+        return None, "failed"
+    if not facts.is_complete:
+        return None, "unknown"
+    return (facts, "known") if facts.is_usable else (None, "empty")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal, Protocol
 
 from rookery.core.report import Report
-from rookery.decoding.desk import Desk
+from rookery.decoding.desk import Desk, Outcome
 from rookery.decoding.monitor import Rule
 from rookery.models.model import Chunk, Model, Request
 
@@ -37,6 +37,11 @@ class Tally:
         self.triggers += 1
         if name not in self.monitors:
             self.monitors += (name,)
+
+    def found(self, outcome: Outcome) -> None:
+        """What came of a question to an analyser."""
+        if outcome != "known":
+            setattr(self, outcome, getattr(self, outcome) + 1)
 
     @property
     def report(self) -> Report:
