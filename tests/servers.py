@@ -140,8 +140,11 @@ class Server:
         if key is not None and headers.get("authorization") != f"Bearer {key}":
             return await wire.failure(Failure(401, f"Incorrect API key provided: {headers.get('authorization', 'none')}"))
         if path.endswith("/models") and method == "GET":
-            data = [{"id": name, "object": "model", "created": 0, "owned_by": "test"} for name in self._options["models"]]
+            data = [{"id": name, "object": "model", "created": 0, "owned_by": self._options["owner"]} for name in self._options["models"]]
             return await wire.whole(200, json.dumps({"object": "list", "data": data}))
+        beside = self._options["beside"].get(path)
+        if beside is not None:
+            return await wire.whole(200, json.dumps(beside(json.loads(raw or b"{}"))))
         if not path.endswith("/completions"):
             return await wire.failure(Failure(404, f"no such path: {path}"))
         seen = Seen(len(self.requests), path, headers, json.loads(raw or b"{}"))
@@ -327,6 +330,8 @@ async def serve(
     cached_tokens: int = 0,
     done: bool = True,
     refuse: Sequence[str] = (),
+    owner: str = "test",
+    beside: Mapping[str, Callable[[dict[str, Any]], Any]] | None = None,
 ) -> AsyncIterator[Server]:
     """A server on a free port of 127.0.0.1 for as long as the block runs.
 
@@ -336,9 +341,12 @@ async def serve(
     :param usage: send usage when the request asks for it, as ``stream_options`` does.
     :param done: end a stream with ``[DONE]``.
     :param refuse: names of body fields that get a 400.
+    :param owner: ``owned_by`` of the models it lists, which tells what kind of server it is.
+    :param beside: other paths (``/tokenize``), and what answers a body there.
     """
     options = {"models": models, "api_key": api_key, "chunk_chars": chunk_chars, "delay_s": delay_s, "usage": usage,
-               "cached_tokens": cached_tokens, "done": done, "refuse": refuse}
+               "cached_tokens": cached_tokens, "done": done, "refuse": refuse,
+               "owner": owner, "beside": beside or {}}
     server = Server(answer or (lambda body: "The quick brown fox jumps over the lazy dog."), faults or Faults(), options)
     listener = await asyncio.start_server(server._accept, "127.0.0.1", 0, limit=2**22)
     port = listener.sockets[0].getsockname()[1]

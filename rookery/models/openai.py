@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal, NoReturn
 
-from rookery.errors import CapabilityMissing, ModelUnknown, ReplyMalformed, ReplyStalled, SettingMissing
+from rookery.errors import CapabilityMissing, ModelUnknown, ReplyMalformed, ReplyStalled, SettingMissing, SettingWrong
 from rookery.models.foreign import Border
 from rookery.models.model import Capabilities, Chunk, Request
 from rookery.models.prices import Price, known
+from rookery.models.served import SERVERS, kind_of, needs_server, piece_bytes, server_fields, with_schema
+from rookery.models.server import Server
 from rookery.models.wire import ReplyReader, chat_messages, prompt_bound, response_format, sampling_fields, tool_field
 
 OFFICIAL = "https://api.openai.com/v1"
@@ -31,6 +34,9 @@ class OpenAIModel:
     :param price_usd: per prompt token and per completion token; at OpenAI's own address known models have theirs.
     :param json_schema: the server takes a JSON Schema in ``response_format``. By default yes for ``chat``; where it is False
         ``Request.schema`` is not sent.
+    :param server: what the server is, for the fields that differ (grammars, prefill, bias): ``vllm``, ``sglang``, ``llamacpp``, ``ollama``,
+        ``openai`` or ``other``. By default it is found out from its list of models, when a request first needs to know.
+    :param prefill: it goes on with a last message of role ``assistant``; by default as its kind does.
     :param extra: fields added to each request's body; ``Request.extra`` wins.
 
     :raises SettingMissing: OpenAI's own address and no key.
@@ -55,11 +61,15 @@ class OpenAIModel:
         json_schema: bool | None = None,
         tools: bool | None = None,
         logprobs: bool | None = None,
+        server: str | None = None,
+        prefill: bool | None = None,
         extra: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         if endpoint not in ("chat", "completions"):
             raise ValueError(f"endpoint is 'chat' or 'completions', not {endpoint!r}")
+        if server is not None and server not in SERVERS:
+            raise SettingWrong(f"openai:{name}: server is {server!r}", model=f"openai:{name}", hint=f"it is one of {', '.join(SERVERS)}")
         self._name = name
         from_env = os.environ.get("OPENAI_BASE_URL") or None
         self._base_url = (base_url or from_env or OFFICIAL).rstrip("/")
@@ -92,6 +102,8 @@ class OpenAIModel:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
         self._takes_usage_option = True
+        self._kind = server or ("openai" if official else None)
+        self._prefill = prefill
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self._capabilities.name!r})"
@@ -119,7 +131,12 @@ class OpenAIModel:
             RequestRefused, ContextOverflow: as their names say; never an error of a library.
         """
         self._check(request)
-        body, wrapped = self._body(request)
+        more: dict[str, Any] = {}
+        if needs_server(request):
+            server = await self.server()
+            request = with_schema(request, server)
+            more = server_fields(request, server, chat=self._chat, model=self._capabilities.name)
+        body, wrapped = self._body(request, more)
         reply = await self._open(body)
         reader = ReplyReader(request, model=self._capabilities.name, price=self._price, wrapped=wrapped)
         try:
@@ -132,6 +149,55 @@ class OpenAIModel:
             await reply.close()
         yield reader.end()
 
+    async def server(self) -> Server:
+        """What the server can do beside answering; see :mod:`rookery.models.served`. Asks for its list of models once, unless it was named.
+
+        :raises ModelUnreachable: nobody answers at the address; other errors as for :meth:`stream`.
+        """
+        if self._kind is None:
+            self._kind = await self._look()
+        server = SERVERS[self._kind]
+        schema = self._capabilities.json_schema and "json_schema" not in server.grammars
+        return replace(server, grammars=server.grammars + (("json_schema",) if schema else ()),
+                       prefill=server.prefill if self._prefill is None else self._prefill)
+
+    async def _look(self) -> str:
+        """The kind of server, from its list of models."""
+        try:
+            client = await self._connect()
+            async with asyncio.timeout(self._timeout_s):
+                raw = await client.models.with_raw_response.list()
+            page = raw.parse()
+        except Exception as error:
+            self._refuse(error, reading=False)
+        owners = [str(getattr(model, "owned_by", "") or "") for model in (getattr(page, "data", None) or ())]
+        return kind_of(owners[0] if owners else "", str(raw.headers.get("server", "")))
+
+    async def tokens(self, text: str) -> list[tuple[int, bytes]]:
+        """How the server's model writes a text: ids and their bytes; from llama.cpp and vLLM.
+
+        :raises CapabilityMissing: the server doesn't say.
+        """
+        server = await self.server()
+        if not server.tokenizer:
+            raise CapabilityMissing(f"{self._capabilities.name} does not say how text falls into tokens", model=self._capabilities.name,
+                                    hint="llama.cpp and vLLM do")
+        if server.kind == "llamacpp":
+            data = await self._post("tokenize", {"content": text, "with_pieces": True, "add_special": False})
+            return [(int(entry["id"]), piece_bytes(entry["piece"])) for entry in data["tokens"]]
+        name = {"model": self._name or await self._served(await self._connect())}
+        ids = (await self._post("tokenize", name | {"prompt": text, "add_special_tokens": False}))["tokens"]
+        return [(int(token), str((await self._post("detokenize", name | {"tokens": [token]}))["prompt"]).encode()) for token in ids]
+
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+        """What a path beside ``/v1`` answers."""
+        try:
+            client = await self._connect()
+            async with asyncio.timeout(self._timeout_s):
+                return await client.post(f"{self._base_url.removesuffix('/v1')}/{path}", body=body, cast_to=object)
+        except Exception as error:
+            self._refuse(error, reading=False)
+
     def _check(self, request: Request) -> None:
         can, name = self._capabilities, self._capabilities.name
         if request.tools and not can.tools:
@@ -139,10 +205,10 @@ class OpenAIModel:
         if request.sampling.logprobs is not None and not can.logprobs:
             raise CapabilityMissing(f"{name} gives no log-probabilities", model=name, hint="pass logprobs=True if it does")
 
-    def _body(self, request: Request) -> tuple[dict[str, Any], bool]:
-        """The arguments of ``create``, and whether the reply will be wrapped."""
+    def _body(self, request: Request, more: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """The arguments of ``create``, and whether the reply will be wrapped; ``more`` are fields of this kind of server."""
         body = sampling_fields(request, max_tokens_field=self._max_tokens_field)
-        body |= {"stream": True, "extra_body": self._extra | dict(request.extra)}
+        body |= {"stream": True, "extra_body": {**more, **self._extra, **request.extra}}
         if self._takes_usage_option:
             body["stream_options"] = {"include_usage": True}
         if request.idempotency_key:

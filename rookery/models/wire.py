@@ -45,6 +45,8 @@ def sampling_fields(request: Request, *, max_tokens_field: str, seed: bool = Tru
         max_tokens_field: sampling.max_tokens,
         "stop": list(sampling.stop) or None,
         "seed": sampling.seed + request.sample if seed and sampling.seed is not None else None,
+        "frequency_penalty": sampling.frequency_penalty,
+        "presence_penalty": sampling.presence_penalty,
     }
     return {key: value for key, value in fields.items() if value is not None}
 
