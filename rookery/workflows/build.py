@@ -79,6 +79,10 @@ class Builder:
         node = self.flow.node.get("output") or self.flow.node
         output = self.values.source(node, self._at("output"))
         returns = self._returns(output)
+        if self.flow.returns is not None:
+            from rookery.workflows.calls import as_tuple
+
+            output = Const(self.shared.typed_value(output.value, returns)) if isinstance(output, Const) else as_tuple(output, returns)
         effects = [name for index, name in enumerate(self.flow.effects) if self._is_call(name, index)]
         graph = Graph(
             self.flow.name or self.name, inputs=self.params,

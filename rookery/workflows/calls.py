@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_origin
 
 from rookery.core.function import Tool
 from rookery.core.graph import MISSING, Call, Const, Function, Graph, Kind, Many, Param, Ref, Source, names_in
 from rookery.core.label import Labels
 from rookery.core.policy import NO_POLICY, Policy
-from rookery.core.types import element_type
+from rookery.core.types import element_type, strip
 from rookery.workflows import format as form
 from rookery.workflows.build import Builder, Draft
 from rookery.workflows.document import Node
@@ -50,9 +51,11 @@ def _draft_prompt(builder: Builder, found: Draft, spec: form.PromptCall) -> None
     for name in text.names:
         if name in found.args:
             continue
+        if name in text.own and text.own[name].default is not MISSING:
+            continue
         if name in builder.variables:
             found.args[name] = Ref(builder.variables[name])
-        elif name not in text.own or text.own[name].default is MISSING:
+        else:
             _unknown_hole(builder, found, text, name)
     for source in found.args.values():
         found.reads.update(names_in(source))
@@ -171,18 +174,27 @@ def _placed(builder: Builder, found: Draft, function: Function, policy: Policy) 
         if policy.gather.kind == "none":
             returns = returns | None
         returns = list[returns]  # type: ignore[valid-type]
-    args = {name: typed_source(builder.shared, source, function.params.get(name), mapped=name in found.over) for name, source in found.args.items()}
+    params = function.params
+    args = {name: typed_source(builder.shared, source, params.get(name), mapped=name in found.over) for name, source in found.args.items()}
     labels: Labels = getattr(function, "labels", frozenset()) | frozenset(found.spec.labels)
     return Call(found.name, kind, returns, {**args, **_hidden(function, builder)}, function=function, policy=policy, over=found.over, labels=labels)
 
 
 def typed_source(shared: Shared, source: Source, param: Param | None, *, mapped: bool = False) -> Source:
-    """A constant as what its parameter takes; all else as it is."""
-    if param is None or not isinstance(source, Const):
+    """A constant as what its parameter takes, a list as a tuple where it takes one; all else as it is."""
+    if param is None or isinstance(source, Ref):
         return source
+    if isinstance(source, Many):
+        return as_tuple(source, param.type) if not mapped else source
     if mapped and isinstance(source.value, list):
         return Const([shared.typed_value(item, param.type) for item in source.value])
     return source if mapped else Const(shared.typed_value(source.value, param.type))
+
+
+def as_tuple(source: Source, type_: Any) -> Source:
+    """A list with variables as a tuple, where that is what is taken: YAML has lists only."""
+    is_tuple = isinstance(source, Many) and source.shape == "list" and (get_origin(strip(type_)) or strip(type_)) is tuple
+    return replace(source, shape="tuple") if is_tuple else source  # type: ignore[type-var]
 
 
 def _hidden(function: Any, builder: Builder) -> dict[str, Source]:

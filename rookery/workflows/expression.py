@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin
 
 from rookery.core.function import Tool
-from rookery.core.graph import Param, Ref
+from rookery.core.graph import Const, Param, Ref, Source
 from rookery.core.policy import Policy
 from rookery.core.shape import missing_step, step_type
 from rookery.core.types import element_type, fits, name_of, strip
@@ -27,7 +27,7 @@ _TOKEN = re.compile(
     r"""(?P<text>[rRbB]{0,2}(?:\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))|(?P<name>[A-Za-z_]\w*)"""
     r"""|(?P<number>\d+(?:\.\d+)?(?:[eE][-+]?\d+)?[uU]?)|(?P<comment>//[^\n]*)|(?P<sign>\S)"""
 )
-_PATH = re.compile(r"([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*|\[\d{1,9}\])*)\Z")
+_PATH = re.compile(r"([^\W\d]\w*)((?:\.[^\W\d]\w*|\[\d{1,9}\])*)\Z")
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _OVERLOAD = re.compile(r"found no matching overload for '(?:_?(\W+?)_?|([^']+))' applied to '(.*)'")
@@ -100,7 +100,7 @@ class Formula:
     def __init__(self, text: str, node: Node, path: str, variables: Mapping[str, str]) -> None:
         self.text = text
         self.node = node
-        self.path = path
+        self.place = path
         self.tokens = _tokens(text)
         self.scope = variables
         """All names that could be read."""
@@ -108,6 +108,9 @@ class Formula:
             token.text: variables[token.text] for index, token in enumerate(self.tokens) if self._is_root(index) and token.text in variables
         }
         """From each name it reads to the variable."""
+        self.path_match = _PATH.match(text.strip())
+        if self.path_match and self.path_match[1] in variables:  # nothing but a variable, whose name may be a word of CEL
+            self.names = {self.path_match[1]: variables[self.path_match[1]]}
 
     @property
     def variables(self) -> set[str]:
@@ -120,9 +123,12 @@ class Formula:
             return False
         return not (index + 1 < len(self.tokens) and self.tokens[index + 1].text == "(")
 
-    def direct(self, types: Mapping[str, Any]) -> Ref | None:
-        """The variable itself, where the condition is nothing but one that is a bool."""
-        found = _PATH.match(self.text.strip())
+    def direct(self, types: Mapping[str, Any]) -> Source | None:
+        """The variable itself, where the condition is nothing but one that is a bool, or the constant ``true`` or ``false``."""
+        word = self.text.strip()
+        if word in ("true", "false"):
+            return Const(word == "true")
+        found = self.path_match
         variable = self.names.get(found[1]) if found else None
         if found is None or variable is None:
             return None
@@ -130,7 +136,7 @@ class Formula:
         type_ = types.get(variable, Any)
         for step in steps:
             type_ = step_type(type_, step)
-        return Ref(variable, steps) if type_ is not Any and fits(type_, bool) else None
+        return Ref(variable, steps) if fits(type_, bool) else None
 
     def condition(self, types: Mapping[str, Any], reader: Reader, name: str) -> Condition:
         """The tool that computes it; what is wrong with it under these types is noted."""
@@ -174,7 +180,7 @@ class Formula:
         return is_wrong
 
     def _note(self, message: str, token: _Token, hint: str, reader: Reader) -> None:
-        reader.fault(self.node, message, self.path, hint=hint, kind="expression", start=token.start, length=len(token.text))
+        reader.fault(self.node, message, self.place, hint=hint, kind="expression", start=token.start, length=len(token.text))
 
     # -------------------------------------------------------------- the checker
 
@@ -201,7 +207,7 @@ class Formula:
         if token is None and start > 0 and _UNDECLARED.search(said):  # the checker names the dot, we the name
             token = next((token for token in reversed(self.tokens) if token.start < start and token.kind == "name"), None)
             start = token.start if token is not None else start
-        reader.fault(self.node, words, self.path, hint=hint, kind="expression", start=min(start, max(0, len(self.text) - 1)),
+        reader.fault(self.node, words, self.place, hint=hint, kind="expression", start=min(start, max(0, len(self.text) - 1)),
                      length=length or (len(token.text) if token is not None else 1))  # fmt: skip
 
 

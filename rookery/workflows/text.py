@@ -90,6 +90,9 @@ class Values:
         """A value as the source of an argument."""
         if node.kind == "scalar":
             return self._text(node, path) if isinstance(node.value, str) else Const(node.value)
+        literal = _literal(node)
+        if literal is not None:
+            return Const(literal.data())
         items = [self.source(item, f"{path}[{index}]") for index, item in enumerate(node.items)]
         if all(isinstance(item, Const) for item in items):
             plain = [item.value for item in items if isinstance(item, Const)]
@@ -152,12 +155,32 @@ class Values:
 _HOLE = re.compile(r"\{\{?\s*([^\W\d]\w*)[^{}]*\}\}?")
 
 
+LITERAL = "$value"
+"""The only key of a mapping that stands for what is under it, as it is: ``{$value: "costs $n"}``."""
+
+
+def _literal(node: Node) -> Node | None:
+    return node.items[0] if node.kind == "map" and len(node.keys) == 1 and node.keys[0].text == LITERAL else None
+
+
+def looks_filled_in(data: Any) -> bool:
+    """Whether data holds a text in which something would be filled in, or missed, if it were written as it is."""
+    if isinstance(data, str):
+        return "$" in data or bool(_HOLE.search(data)) or bool(_EXPANDED_ELSEWHERE.search(data))
+    if isinstance(data, dict):
+        return LITERAL in data or any(map(looks_filled_in, data.values()))
+    return isinstance(data, list) and any(map(looks_filled_in, data))
+
+
 def constant(node: Node, reader: Reader, path: str) -> Any:
     """A plain value in which nothing is filled in; text that looks as if it were meant to be is noted."""
     if node.kind == "scalar":
         if isinstance(node.value, str):
             return _plain(node, reader, path)
         return node.value
+    literal = _literal(node)
+    if literal is not None:
+        return literal.data()
     items = [constant(item, reader, f"{path}[{index}]") for index, item in enumerate(node.items)]
     return items if node.kind == "list" else dict(zip((key.text for key in node.keys), items, strict=False))
 
@@ -167,7 +190,7 @@ def _plain(node: Node, reader: Reader, path: str) -> str:
     sign = next((found for found in _DOLLAR.finditer(text) if found[0] == "$"), None) or _EXPANDED_ELSEWHERE.search(text)
     if sign is not None:
         shown = text[sign.start() : sign.end()] if sign[0] != "$" else text[sign.start() : sign.start() + 12]
-        hint = "$$ is a dollar sign" if sign[0] == "$" else "a text like this can be passed when the workflow is run: NAME='…'"
+        hint = "write {$value: …} around a text that is meant as it is"
         reader.fault(node, "nothing is filled in or carried out here", path, hint=f"this is a plain value; {hint}", kind="injection",
                      start=sign.start(), length=len(shown))  # fmt: skip
     return text.replace("$$", "$")
