@@ -75,7 +75,9 @@ class Case:
         """Raised once the uses of the move are carried out that left by the door."""
         self.prompt: Turn | None = None
         """The prompt of its turns, once it is known which tools are offered."""
-        self._named: dict[str, Any] = {}
+        self.named: dict[str, Any] = {}
+        """Results by their symbols."""
+        self._shown = 0
         self._failing = 0
         self._warned = False
 
@@ -109,7 +111,7 @@ class Case:
         for one, seen in zip(made, found, strict=True):
             self.steps.append(one)
             if seen.name:
-                self._named[seen.name] = one
+                self.named[seen.name] = one
         if self.leaving is not None:
             raise self.leaving
         self._judge(move, found)
@@ -133,6 +135,16 @@ class Case:
             self.recalled = agent.recall(question=self.question)
         self.prompt = agent.turn(names, (self.door.offer,) if self.door is not None else ())
 
+    def show(self, found: Sequence[Seen]) -> None:
+        """What others have found, to be seen from the first turn on."""
+        self.steps += found
+        self._shown = len(self.steps)
+        self.named.update({seen.name: seen for seen in found if seen.name})
+
+    async def worked(self) -> tuple[Move | Seen, ...]:
+        """The steps of its own, as values."""
+        return (await self.done())[self._shown :]
+
     async def done(self) -> tuple[Move | Seen, ...]:
         """The steps as values."""
         return tuple([await step if isinstance(step, Variable) else step for step in self.steps])
@@ -140,10 +152,10 @@ class Case:
     def branch(self, steps: Sequence[Any]) -> Case:
         """The same case with other steps behind it: another line of a search, another try."""
         other = Case(self.agent, self.question, history=self.history, steps=steps)
-        other.recalled, other.note, other.prompt = self.recalled, self.note, self.prompt
+        other.recalled, other.note, other.prompt, other.door = self.recalled, self.note, self.prompt, self.door
         for step in steps:
             if isinstance(step, Seen) and step.name:
-                other._named[step.name] = step
+                other.named[step.name] = step
         return other
 
     def _made(self, move: Move) -> list[Variable[Seen] | Seen]:
@@ -167,7 +179,7 @@ class Case:
 
     def _given(self, use: Use) -> list[Any]:
         """The results whose symbols the arguments mention."""
-        return [self._named[name] for name in dict.fromkeys(symbols_in(use.arguments)) if name in self._named]
+        return [self.named[name] for name in dict.fromkeys(symbols_in(use.arguments)) if name in self.named]
 
     def _judge(self, move: Move, found: Sequence[Seen]) -> None:
         for seen in found:

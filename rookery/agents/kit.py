@@ -40,6 +40,7 @@ SHOWN = 16
 STORE_CHARS = 2_000
 """Longer results are also kept in the agent's memory, under their symbols."""
 _SYMBOL = re.compile(r"<([^\W\d_][\w-]{0,63})>")
+_PLACE = re.compile(r"(?:\b[A-Z]\w+: )?\bcall \S+ failed(?: after \d+ attempts)?: ")
 FOR_THE_RUN = (SecretNeeded, LogError)
 """What no model can do anything about ends the agent, so that the run can be resumed once it is put right."""
 _SETTINGS = ("SettingMissing", "SettingWrong", "ModelUnknown", "SecretNeeded")
@@ -223,9 +224,7 @@ def is_for_the_run(error: RookeryError) -> bool:
 
 def told(error: RookeryError) -> str:
     """An error for the model to read: what went wrong, without the place of the call."""
-    said = error.reason
-    if isinstance(error, CallFailed):
-        said = said.removeprefix(f"call {error.call} failed").removeprefix(": ").strip() or said
+    said = _PLACE.sub("", error.reason)
     return f"{said}\n{error.hint}" if error.hint else said
 
 

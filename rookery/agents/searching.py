@@ -84,6 +84,7 @@ class Searching:
         return self.planner.facts.name
 
     async def pursue(self, case: Case) -> Any:
+        case.door = None  # a line of a search is no place to leave by
         await case.begin()
         steps: dict[str, Any] = {"goal": self._goal(case), "evaluate": self._judge(case)}
         found: SearchResult[Trail | Found] = await search(

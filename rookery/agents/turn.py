@@ -190,6 +190,7 @@ class _Page:
 
     def _native_steps(self, steps: Sequence[Move | Seen], cut: _Cut) -> list[Message]:
         found: list[Message] = []
+        waiting: list[ToolCall] = []
         for place, step in enumerate(steps):
             if isinstance(step, Move):
                 calls = tuple(ToolCall(use.id or f"call_{place}_{number}", use.tool, use.arguments) for number, use in enumerate(step.uses))
@@ -197,9 +198,12 @@ class _Page:
                 found.append(Message("assistant", (Segment(text, self.paths.get("steps", "steps")),) if text else (), tool_calls=calls))
                 waiting = list(calls)
             else:
-                call = next((one.id for one in waiting if one.id == step.id), waiting[0].id if waiting else step.id)
-                waiting = [one for one in waiting if one.id != call]
                 text = f"{_title(step)}:\n{_shown(step, cut.chars)}"
+                if not waiting:  # it was found before this agent was asked
+                    found.append(self._message("user", text, "steps"))
+                    continue
+                call = next((one.id for one in waiting if one.id == step.id), waiting[0].id)
+                waiting = [one for one in waiting if one.id != call]
                 found.append(Message("tool", (Segment(text, self.paths.get("steps", "steps")),), tool_call_id=call))
         return found
 
