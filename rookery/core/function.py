@@ -154,7 +154,7 @@ class Tool(_Typed[P, R]):
     def __init__(
         self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Labels = NO_LABELS,
         effect: bool = False, pure: bool = False, kind: Kind = "tool", doc: str | None = None, signature: Signature | None = None,
-        outside: bool = False, doc_labels: Labels = NO_LABELS, drops: Labels = NO_LABELS,
+        outside: bool = False, doc_labels: Labels = NO_LABELS, drops: Labels = NO_LABELS, clears: Labels = NO_LABELS,
     ) -> None:
         super().__init__(function, name=name, policy=policy, labels=labels, doc=doc, signature=signature)
         self.outside = outside
@@ -163,8 +163,8 @@ class Tool(_Typed[P, R]):
         """The labels of its own description, where that came from outside."""
         self.drops = drops
         """Labels of its arguments that its value does not carry."""
-        self.clears: Labels = NO_LABELS
-        """Labels that its arguments may carry though it has effects: somebody has said yes to this very call."""
+        self.clears = frozenset(clears)
+        """Labels that its arguments may carry though it has effects or reaches outside."""
         self.asks = False
         """It asks a person itself where labels would keep values from it."""
         self.effect = effect
@@ -218,20 +218,21 @@ def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
 @overload
 def tool(
     *, name: str | None = None, effect: bool = False, pure: bool = False, labels: frozenset[str] = NO_LABELS, outside: bool = False,
-    **options: Any,
+    clears: frozenset[str] = NO_LABELS, **options: Any,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(
     function: Callable[..., Any] | None = None, /, *, name: str | None = None, effect: bool = False, pure: bool = False,
-    labels: frozenset[str] = NO_LABELS, outside: bool = False, **options: Any,
+    labels: frozenset[str] = NO_LABELS, outside: bool = False, clears: frozenset[str] = NO_LABELS, **options: Any,
 ) -> Any:
     """Make a Tool of a typed function, synchronous or async; ``options`` as in Policy.
 
-    ``effect``: it changes the world outside. ``outside``: what it is called with leaves this machine. ``labels``: what its value carries.
+    ``effect``: it changes the world outside. ``outside``: what it is called with leaves this machine. ``labels``: what its value carries;
+    ``clears``: the labels that its arguments may carry all the same (``{"untrusted"}`` for one that files what it is given as such).
     """
     policy = using(NO_POLICY, options) if options else NO_POLICY
 
     def make(function: Callable[..., Any]) -> Tool[..., Any]:
-        return Tool(function, name=name, policy=policy, labels=labels, effect=effect, pure=pure, outside=outside)
+        return Tool(function, name=name, policy=policy, labels=labels, effect=effect, pure=pure, outside=outside, clears=clears)
 
     return make(function) if function is not None else make
 

@@ -32,6 +32,10 @@ class Live(Protocol):
         """The code has looked at something with these labels; ``source`` is a variable, or whatever else it came from."""
         ...
 
+    def hold(self, labels: Labels, sink: str) -> None:
+        """Raises FlowRefused for the first of these labels that is not cleared for a sink."""
+        ...
+
 
 _tape: ContextVar[Tape | None] = ContextVar("rookery_tape", default=None)
 _live: ContextVar[Live | None] = ContextVar("rookery_live", default=None)

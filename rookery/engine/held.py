@@ -55,10 +55,15 @@ def hold(run: Run, node: Node, model: Model | None = None) -> None:
     if not node.plan.held & state.read(node):
         return
     for passage in _to_model(run, node, model) if model is not None else of_call(run, node):
-        if not run.options.clearance(passage):
-            raise FlowRefused(
-                f"{passage.text} is not cleared", call=node.path, label=passage.label, sink=passage.sink, path=passage.path, hint=_hint(passage)
-            )
+        ensure(run, passage, node.path)
+
+
+def ensure(run: Run, passage: Passage, call: str) -> None:
+    """Raises FlowRefused when a passage is not cleared."""
+    if not run.options.clearance(passage):
+        raise FlowRefused(
+            f"{passage.text} is not cleared", call=call, label=passage.label, sink=passage.sink, path=passage.path, hint=_hint(passage)
+        )
 
 
 def of_call(run: Run, node: Node, held: Labels | None = None) -> list[Passage]:

@@ -24,7 +24,7 @@ from rookery.core.types import name_of
 from rookery.core.value import codec, digest
 from rookery.core.variable import Variable
 from rookery.engine.begin import describe
-from rookery.engine.held import of_call, of_failure
+from rookery.engine.held import ensure, of_call, of_failure, source_of
 from rookery.errors import GraphInvalid, LimitReached, NotSerialisable, ParseFailed, VariableMisuse
 
 if TYPE_CHECKING:
@@ -106,6 +106,13 @@ class LiveScope:
         """What a call and all calls within it have used."""
         return self._booked()[0].get(call, NOTHING_SPENT)
 
+    def lasted(self, call: str) -> float:
+        """Seconds from the first to the last thing that happened to a call or within it; 0.0 for one that has not begun."""
+        within = call + "/"
+        at = [event.at for event in islice(self.run.history, self._first, None)
+              if (path := getattr(event, "call", "")) == call or path.startswith(within)]  # fmt: skip
+        return max(at) - min(at) if at else 0.0
+
     def _booked(self) -> tuple[dict[str, Spend], dict[str, Confidence]]:
         """By call of this scope, what it and all within it used and how sure models were; each event is looked at once."""
         if self._books is None:
@@ -155,6 +162,11 @@ class LiveScope:
             for label in labels - seen.keys():
                 seen[label] = source
             self._labels = None
+
+    def hold(self, labels: Labels, sink: str) -> None:
+        """Raises FlowRefused for the first of these labels that is not cleared for a sink."""
+        for label in sorted(labels):
+            ensure(self.run, Passage(label, sink, source_of(self.run, f"{self.path}/", label), labels=self.labels), self.path)
 
     def _looked(self, call: str) -> None:
         """The code has looked at what came of a call: its value, or how it failed."""

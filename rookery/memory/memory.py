@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rookery.core.label import NO_LABELS, Labels
-from rookery.core.label import join as union
 from rookery.errors import ItemUnfit, ItemUnknown, ModelError, ScopeInvalid, VectorsUnavailable
 from rookery.memory import scope as scopes
 from rookery.memory.item import (
@@ -156,9 +155,10 @@ class Memory:
 
     async def keep_many(self, notes: Iterable[Note | str]) -> list[Kept]:
         """Keep several texts in one write to the disk: all of them, or none. Raises as ``keep``."""
-        from rookery.memory import write
+        from rookery.memory import flow, write
 
-        drafts = [self._draft(Note(note) if isinstance(note, str) else note) for note in notes]
+        given = [Note(note) if isinstance(note, str) else note for note in notes]
+        drafts = [self._draft(replace(note, labels=flow.written(self.scope, note.labels))) for note in given]
         archive = await self._opened()
         return await archive.do(lambda: write.keep(archive.store, self.scope, drafts, self._clock()))
 
@@ -185,7 +185,7 @@ class Memory:
         :param secrets: items that are labelled secret as well.
         :raises EmbedderMismatch: the vectors were made by another embedder.
         """
-        from rookery.memory import look, quote, rank, when
+        from rookery.memory import flow, look, quote, rank, when
 
         archive = await self._opened()
         now = seconds(as_of) if as_of is not None else seconds(known_at) if known_at is not None else self._clock()
@@ -204,7 +204,8 @@ class Memory:
             found = await archive.do(question.found, archive, ready, tuple)
         lines = [replace(each, line=quote.line(each.item, now)) for each in found]
         kept, text, used = await self._packed(lines, tokens)
-        labels = union([frozenset({RECALLED, scopes.label(self.scope)}), *(each.item.labels for each in kept)])
+        labels = flow.labels_of(self.scope, [each.item for each in kept])
+        flow.looked(self.scope, labels)
         return Recollection(tuple(kept), text, used, labels, words_only)
 
     async def _prepare(self, archive: Archive, query: str) -> tuple[NDArray[np.float32] | None, Ready | None, bool]:
@@ -290,7 +291,7 @@ class Memory:
             return []
         shelf = ready.shelf
         slots = await archive.do(rank.rivals, shelf, text, subject.read(text), k, vector)
-        return await archive.do(lambda: archive.store.items(self.scope, [shelf.slots.id(slot) for slot in slots.tolist()]))
+        return self._looked(await archive.do(lambda: archive.store.items(self.scope, [shelf.slots.id(slot) for slot in slots.tolist()])))
 
     # -------------------------------------------------------------- looking back
 
@@ -302,7 +303,9 @@ class Memory:
         from rookery.memory import look
 
         archive = await self._opened()
-        return await archive.do(look.history, archive, self.scope, look.subjects_of(subject))
+        found = await archive.do(look.history, archive, self.scope, look.subjects_of(subject))
+        self._looked([belief.item for belief in found])
+        return found
 
     async def current(self, subject: str, *, as_of: Moment | None = None, known_at: Moment | None = None) -> Item | None:
         """The statement about a subject that holds now, or held at a time, as it is known now or was known at a time."""
@@ -311,7 +314,9 @@ class Memory:
         archive = await self._opened()
         known = None if known_at is None else seconds(known_at)
         now = seconds(as_of) if as_of is not None else known if known is not None else self._clock()
-        return await archive.do(look.current, archive, self.scope, look.subjects_of(subject), now, known)
+        found = await archive.do(look.current, archive, self.scope, look.subjects_of(subject), now, known)
+        self._looked([found] if found is not None else [])
+        return found
 
     async def show(self, id: str) -> Item:
         """One item. Raises ItemUnknown."""
@@ -319,6 +324,7 @@ class Memory:
         found = await archive.do(lambda: archive.store.item(self.scope, id))
         if found is None:
             raise ItemUnknown(f"there is no item {id!r:.40} in {self.scope}", scope=self.scope, hint="`rookery memory list` has those there are")
+        self._looked([found])
         return found
 
     async def items(self, *, limit: int = 1_000, kinds: Sequence[Kind] | None = None) -> list[Item]:
@@ -326,7 +332,14 @@ class Memory:
         from rookery.memory import look
 
         archive = await self._opened()
-        return await archive.do(look.latest, archive, self.scope, limit, tuple(kinds or ()))
+        return self._looked(await archive.do(look.latest, archive, self.scope, limit, tuple(kinds or ())))
+
+    def _looked(self, items: list[Item]) -> list[Item]:
+        """These items were shown to the code that runs."""
+        from rookery.memory import flow
+
+        flow.looked(self.scope, flow.labels_of(self.scope, items) if items else NO_LABELS)
+        return items
 
     async def diff(self, write: int | None = None, *, item: str | None = None, limit: int = 100) -> list[Change]:
         """The latest changes, oldest first; of one write, or of one item."""
@@ -383,17 +396,22 @@ class Memory:
 
         :raises ItemUnfit: a symbol stores nothing, or what can't be kept.
         """
-        from rookery.memory import symbols
+        from rookery.memory import flow, symbols
 
         archive = await self._opened()
-        return await archive.do(symbols.read, archive.store, self.scope, message, window, Source.of(source), labels, self._clock())
+        labels = flow.written(self.scope, labels)
+        found = await archive.do(symbols.read, archive.store, self.scope, message, window, Source.of(source), labels, self._clock())
+        flow.looked(self.scope, found.labels)
+        return found
 
     async def symbol(self, name: str, version: int | None = None) -> str:
         """The text under a symbol, the newest or a given version. Raises ItemUnknown."""
         from rookery.memory import symbols
 
         archive = await self._opened()
-        return (await archive.do(symbols.find, archive.store, self.scope, name, version)).text
+        found = await archive.do(symbols.find, archive.store, self.scope, name, version)
+        self._looked([found])
+        return found.text
 
     async def symbols(self) -> dict[str, int]:
         """The names of the symbols of this scope with how many versions each has."""
@@ -417,7 +435,8 @@ class Memory:
     # -------------------------------------------------------------- for programs and agents
 
     def tools(self, *, tokens: int = 1_000, source: Source | str | None = None) -> list[Tool[..., Any]]:
-        """``keep``, ``recall`` and ``history`` as Tools for graphs and agents; what they give is labelled ``recalled`` and ``untrusted``.
+        """``keep``, ``recall`` and ``history`` as Tools for graphs and agents; what they give is labelled ``recalled``, and as the
+        items are.
 
         :param tokens: the budget of one recall.
         :param source: what kept items name as theirs; kept as ``untrusted``, since a model wrote them.

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def tools(memory: Memory, *, tokens: int, source: Source | str | None) -> list[Tool[..., Any]]:
     """See :meth:`rookery.memory.memory.Memory.tools`."""
     origin = Source.of(source)
-    gives = frozenset({RECALLED, UNTRUSTED, scopes.label(memory.scope)})
+    gives = frozenset({RECALLED, scopes.label(memory.scope)})  # and those of the items, by what the code looks at
 
-    @tool(effect=True)
+    @tool(effect=True, clears=frozenset({UNTRUSTED}))  # it is kept as untrusted
     async def keep(text: str, subject: str = "") -> str:
         """Remember a fact, a preference or an event, in one sentence that stands on its own. `subject` says what it is about, if that helps."""
         kept = await memory.keep(text, subject=subject, source=origin, trust="untrusted")

@@ -74,7 +74,7 @@ def gated(tool: Tool[..., Any], *, allow: Allow = allow_none) -> Tool[..., Any]:
         return tool
     gate: Tool[..., Any] = Tool(
         _Gate(tool, allow), name=tool.name, labels=tool.labels, effect=True, doc=tool.doc, signature=(dict(tool.params), tool.returns),
-        outside=tool.outside, doc_labels=tool.doc_labels,
+        outside=tool.outside, doc_labels=tool.doc_labels, clears=tool.clears,
     )
     gate.asks = True
     return gate
@@ -110,7 +110,7 @@ class _Gate:
             function = tool.function
             return await function(**arguments) if tool.is_async else await asyncio.to_thread(function, **arguments)
         live: LiveScope = _live.get()  # type: ignore[assignment]
-        stopped = live.uncleared(frozenset({UNTRUSTED, SECRET}))
+        stopped = live.uncleared(frozenset({UNTRUSTED, SECRET}) - tool.clears)
         if stopped or not self.allow(tool, arguments):
             shown: Any = {"tool": tool.name, "arguments": _masked(arguments, live.argument_labels, tool)}
             if stopped:

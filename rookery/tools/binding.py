@@ -53,7 +53,7 @@ def through_alias(alias: Alias, survivor: Tool[..., Any], dropped: ToolRecord) -
     _, doc, signature = signature_of_source(dropped.source, dropped.name)
     made: Tool[..., Any] = Tool(
         call, name=alias.name, doc=doc, signature=signature, effect=survivor.effect, labels=survivor.labels, outside=survivor.outside,
-        doc_labels=survivor.doc_labels,
+        doc_labels=survivor.doc_labels, clears=survivor.clears,
     )
     made.asks = survivor.asks
     return made
