@@ -13,7 +13,6 @@ from rookery.agents.react import react
 from rookery.agents.speaker import Speaker, type_faults
 from rookery.agents.turn import Note, Turn
 from rookery.core.function import Tool
-from rookery.core.label import UNTRUSTED
 from rookery.core.limit import Limit
 from rookery.core.policy import NO_POLICY, using
 from rookery.errors import GraphFault, GraphInvalid
@@ -84,7 +83,8 @@ class Agent(Speaker):
         key = (*names, *(told.name for told in more), *(told.description for told in more))
         if key not in self._turns:
             offers = (*self.kit.offers(names), *more)
-            self._turns[key] = Turn(role=self.role, offers=offers, returns=self.answer_type, policy=self.asking, window_tokens=self.window_tokens)
+            self._turns[key] = Turn(role=self.role, offers=offers, returns=self.answer_type, policy=self.asking, window_tokens=self.window_tokens,
+                                   labels=self.kit.description_labels(names))
         return self._turns[key]
 
     @cached_property
@@ -109,7 +109,7 @@ class Agent(Speaker):
             found = await memory.recall(question, tokens=RECALL_TOKENS)
             return [Note(each.line, each.item.text) for each in found.found]
 
-        return Tool(recall, labels=frozenset({RECALLED, UNTRUSTED, label(memory.scope)}))
+        return Tool(recall, labels=frozenset({RECALLED, label(memory.scope)}))  # and those of what was found
 
     def _body(self) -> Any:
         return [self.planner.name, self.role, self.kit.names]

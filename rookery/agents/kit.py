@@ -12,7 +12,7 @@ from rookery.agents.guard import Guard, Place, Said, passed
 from rookery.agents.move import Seen, Use
 from rookery.core.function import Prompt, Tool
 from rookery.core.graph import Function, Graph
-from rookery.core.label import NO_LABELS, UNTRUSTED, Labels
+from rookery.core.label import NO_LABELS, Labels, join
 from rookery.core.types import load_foreign, name_of, show
 from rookery.core.value import codec, digest
 from rookery.errors import (
@@ -128,6 +128,10 @@ class Kit:
                 found.append(self._offers[name])
         return tuple(found)
 
+    def description_labels(self, names: Sequence[str]) -> Labels:
+        """The labels of what a model is told of some of them: some descriptions are a server's words."""
+        return join(getattr(self.find(name), "doc_labels", NO_LABELS) for name in names)
+
     def checked(self, name: str) -> Function:
         """A tool behind the guard, for graphs that call it. Raises ToolUnknown."""
         tool = self.find(name)
@@ -204,7 +208,7 @@ class Kit:
         if self.memory is not None and len(text) > STORE_CHARS:
             from rookery.memory.symbol import escaped
 
-            await self.memory.read(f"<|{name}|> {escaped(text)}", source=tool, labels=frozenset({UNTRUSTED}))
+            await self.memory.read(f"<|{name}|> {escaped(text)}", source=tool)
         return name
 
 

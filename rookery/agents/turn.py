@@ -9,6 +9,7 @@ from typing import Any
 
 from rookery.agents.move import Move, Seen, answer_offer, move_schema, read_move, repair, rules
 from rookery.core.function import Prompt
+from rookery.core.label import NO_LABELS, Labels
 from rookery.core.policy import Policy
 from rookery.core.template import as_text
 from rookery.decoding.render import Rendered, sampling_of
@@ -48,10 +49,13 @@ class Turn(Prompt[Any, Move]):
     :param offers: the tools it may use.
     :param returns: the type of its answer.
     :param window_tokens: a cap of the agent's own on the prompt.
+    :param labels: those of the tools' descriptions, which the model reads too.
     """
 
-    def __init__(self, *, role: str, offers: Sequence[ToolOffer], returns: Any, policy: Policy, window_tokens: int | None = None) -> None:
-        super().__init__(turn, policy=policy)
+    def __init__(
+        self, *, role: str, offers: Sequence[ToolOffer], returns: Any, policy: Policy, window_tokens: int | None = None, labels: Labels = NO_LABELS,
+    ) -> None:
+        super().__init__(turn, policy=policy, labels=labels)
         self.role = role
         self.offers = tuple(offers)
         self.answer_type = returns
