@@ -12,6 +12,8 @@ from rookery.core.variable import Variable
 from rookery.errors import GraphInvalid, RookeryError
 
 if TYPE_CHECKING:
+    from rookery.agents.agent import Agent
+    from rookery.agents.team import Team
     from rookery.engine.cache import ResultCache
     from rookery.engine.door import fork, resume, run, show, start
     from rookery.engine.log import MemoryLog
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Agent",
     "Attempts",
     "Graph",
     "GraphInvalid",
@@ -32,6 +35,7 @@ __all__ = [
     "RookeryError",
     "Run",
     "SQLiteLog",
+    "Team",
     "Tool",
     "Variable",
     "all_or_fail",
@@ -51,10 +55,12 @@ __all__ = [
 ]
 
 _AT_FIRST_USE = {
+    "Agent": "rookery.agents.agent",
     "MemoryLog": "rookery.engine.log",
     "ResultCache": "rookery.engine.cache",
     "Run": "rookery.engine.run",
     "SQLiteLog": "rookery.engine.sqlite",
+    "Team": "rookery.agents.team",
     "fork": "rookery.engine.door",
     "resume": "rookery.engine.door",
     "run": "rookery.engine.door",
