@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rookery.models.llama import LlamaModel, LlamaWeights
+    from rookery.models.llama import LlamaModel
+    from rookery.models.llama_weights import LlamaWeights
 
 T = TypeVar("T")
 
@@ -158,7 +159,7 @@ def _tokenizer(folder: Path) -> PieceTokenizer:
 
 @lru_cache(maxsize=4)
 def _weights(folder: Path) -> LlamaWeights:
-    from rookery.models.llama import LlamaWeights
+    from rookery.models.llama_weights import LlamaWeights
 
     return LlamaWeights.load(folder / "model.safetensors")
 

@@ -1,4 +1,4 @@
-"""A Llama-type decoder in NumPy: fp32 mathematics over fp16 files, a cache that rolls back, siblings over one prefix.
+"""A Llama-type decoder in NumPy: fp32 mathematics, a cache that rolls back, siblings over one prefix.
 
 Speed: one sequence is memory-bound and best on one thread; set ``OPENBLAS_NUM_THREADS=1`` before Python starts (NumPy
 offers no switch at run time) when several models or other work share the machine.
@@ -6,123 +6,20 @@ offers no switch at run time) when several models or other work share the machin
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.errors import ContextOverflow, ModelUnknown
+from rookery.errors import ContextOverflow
+from rookery.models.llama_weights import Array, Layer, LlamaWeights
 from rookery.models.model import Vocabulary
 
-Array = NDArray[np.float32]
-
-
-def read_safetensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """The tensors of a safetensors file as fp32, and its metadata (https://github.com/huggingface/safetensors, "Format").
-
-    :raises ModelUnknown: the file is missing or cut, or holds a type other than F16 and F32.
-    """
-    kinds: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
-    try:
-        raw = path.read_bytes()
-        size = int.from_bytes(raw[:8], "little")
-        header = json.loads(raw[8 : 8 + size])
-        metadata: dict[str, str] = header.pop("__metadata__", {})
-        tensors = {}
-        for name, entry in header.items():
-            first, last = entry["data_offsets"]
-            flat = np.frombuffer(raw[8 + size + first : 8 + size + last], kinds[entry["dtype"]])
-            tensors[name] = flat.reshape(entry["shape"]).astype(np.float32)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelUnknown(f"{path.name} is no readable weights file ({type(error).__name__}: {error})",
-                           hint="install rookery again") from error
-    return tensors, metadata
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One block's matrices, (in, out), with the gain of the norm before them multiplied in."""
-
-    qkv: Array
-    """(d, (heads + 2 key heads) × head width); queries are scaled by 1/√head width."""
-    out: Array
-    gate_up: Array
-    """(d, 2 × inner): gate, then up."""
-    down: Array
-
-
-@dataclass(frozen=True, slots=True)
-class LlamaWeights:
-    """All that does not change while a model runs; shared by every sequence."""
-
-    embedding: Array
-    """(V, d)"""
-    head: Array
-    """(d, V): the embedding transposed (tied), times the gain of the last norm; or a head of its own."""
-    layers: tuple[Layer, ...]
-    heads: int
-    key_heads: int
-    cos: Array
-    """(context, 1, half of the head width)"""
-    sin: Array
-    eps: float
-
-    @property
-    def context(self) -> int:
-        """The window in tokens."""
-        return len(self.cos)
-
-    @property
-    def head_width(self) -> int:
-        return 2 * int(self.cos.shape[-1])
-
-    @staticmethod
-    def load(path: Path) -> LlamaWeights:
-        """From a safetensors file with ``heads``, ``context``, ``rope_theta`` and ``norm_eps`` in its metadata.
-
-        :raises ModelUnknown: the file is no such file.
-        """
-        return LlamaWeights.of(*read_safetensors(path))
-
-    @staticmethod
-    def of(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> LlamaWeights:
-        """From tensors under the names of Hugging Face's Llama checkpoints; linear weights are (out, in).
-
-        :raises ModelUnknown: a tensor or a value is missing.
-        """
-        try:
-            embedding = tensors["model.embed_tokens.weight"]
-            heads, theta = int(metadata["heads"]), float(metadata["rope_theta"])
-            count = 1 + max(int(name.split(".")[2]) for name in tensors if name.startswith("model.layers."))
-            width = tensors["model.layers.0.self_attn.q_proj.weight"].shape[0] // heads
-            key_heads = tensors["model.layers.0.self_attn.k_proj.weight"].shape[0] // width
-            layers = tuple(_layer(tensors, f"model.layers.{i}.", width) for i in range(count))
-            head = tensors.get("lm_head.weight", embedding) * tensors["model.norm.weight"]
-            frequencies = theta ** -(np.arange(width // 2) / (width // 2))
-            angles = np.arange(int(metadata["context"]))[:, None, None] * frequencies
-            eps = float(metadata["norm_eps"])
-        except (KeyError, ValueError) as error:
-            raise ModelUnknown(f"the weights lack something: {error}", hint="install rookery again") from error
-        return LlamaWeights(embedding, _packed(head.T), layers, heads, key_heads,
-                            np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32), eps)
-
-
-def _layer(tensors: Mapping[str, Array], at: str, head_width: int) -> Layer:
-    before, after = tensors[at + "input_layernorm.weight"], tensors[at + "post_attention_layernorm.weight"]
-    q = tensors[at + "self_attn.q_proj.weight"] * np.float32(head_width**-0.5)
-    qkv = np.concatenate([q, tensors[at + "self_attn.k_proj.weight"], tensors[at + "self_attn.v_proj.weight"]]) * before
-    gate_up = np.concatenate([tensors[at + "mlp.gate_proj.weight"], tensors[at + "mlp.up_proj.weight"]]) * after
-    return Layer(_packed(qkv.T), _packed(tensors[at + "self_attn.o_proj.weight"].T),
-                 _packed(gate_up.T), _packed(tensors[at + "mlp.down_proj.weight"].T))
-
-
-def _packed(matrix: Array) -> Array:
-    return np.ascontiguousarray(matrix, dtype=np.float32)
+MAX_SHARED_PARTS = 3
+"""A prefix in more pieces than this is joined to one: each piece costs two products a layer and token."""
 
 
 @dataclass(slots=True)
@@ -132,13 +29,17 @@ class _Cache:
     store: Array
     length: int
 
+    @property
+    def used(self) -> Array:
+        return self.store[..., : self.length, :]
+
     def room_for(self, more: int, limit: int) -> None:
         """Grow to hold ``more`` further positions, at most ``limit`` in all."""
         room = self.store.shape[4]
         if self.length + more > room:
             wanted = min(max(32, 2 * room, self.length + more), max(limit, self.length + more))
             grown = np.empty((*self.store.shape[:4], wanted, self.store.shape[5]), np.float32)
-            grown[..., : self.length, :] = self.store[..., : self.length, :]
+            grown[..., : self.length, :] = self.used
             self.store = grown
 
 
@@ -154,6 +55,7 @@ class LlamaModel:
         self._vocabulary = vocabulary
         self._batch = 1
         self._shared: tuple[_Cache, ...] = ()
+        """What all siblings read: parts of a single sequence (their B is 1)."""
         self._own = self._fresh(1)
         self._lent = 0
         """How many positions of the own cache forks read; these are copied before they are overwritten."""
@@ -209,10 +111,10 @@ class LlamaModel:
         sibling._batch = len(rows)
         if self._batch > 1:  # what is the siblings' own is copied, row by row; what they share stays where it is
             sibling._shared = self._shared
-            sibling._own = _Cache(self._own.store[:, :, rows, :, : self._own.length], self._own.length)
+            sibling._own = _Cache(self._own.used[:, :, rows], self._own.length)
             return sibling
         own = (_Cache(self._own.store, self._own.length),) if self._own.length else ()
-        sibling._shared = self._shared + own
+        sibling._shared = _joined(self._shared + own)
         sibling._own = sibling._fresh(len(rows))
         self._lent = max(self._lent, self._own.length)
         return sibling
@@ -232,67 +134,87 @@ class LlamaModel:
             raise ContextOverflow(f"{start + count} tokens do not fit the window of {self.context}", hint="shorten the prompt")
         self._make_room(count)
         w = self._weights
-        at = slice(start, start + count)
-        cos, sin = w.cos[at], w.sin[at]
-        x = w.embedding[rows]
-        for i, layer in enumerate(w.layers):
-            x += self._attention(i, layer, _normed(x, w.eps), cos, sin)
-            both = _normed(x, w.eps) @ layer.gate_up
-            gate, up = both[..., : both.shape[-1] // 2], both[..., both.shape[-1] // 2 :]
-            x += (gate / (1.0 + np.exp(-gate)) * up) @ layer.down
+        turns = w.turns[start : start + count]
+        # All rows of all siblings under one another, (B × T, d): one large product reads a matrix once, many small ones read it often.
+        x = w.embedding[rows.reshape(-1)].astype(np.float32)
+        with np.errstate(over="ignore"):  # exp(-gate) may be infinite, and gate / infinity is the 0 that it should be
+            for i, layer in enumerate(w.layers):
+                x += self._attention(i, layer, _normed(x, w.eps), turns)
+                x += _gated(_normed(x, w.eps) @ layer.gate_up) @ layer.down
         self._own.length += count
-        return cast("Array", _normed(x[:, -1], w.eps) @ w.head)
+        last = x if count == 1 else x[count - 1 :: count]
+        return cast("Array", _normed(last, w.eps) @ w.head)
 
     def _make_room(self, count: int) -> None:
         if self._own.length < self._lent:
-            self._own = _Cache(self._own.store[..., : self._own.length, :].copy(), self._own.length)
+            self._own = _Cache(self._own.used.copy(), self._own.length)
             self._lent = 0
         self._own.room_for(count, self.context)
 
-    def _attention(self, i: int, layer: Layer, x: Array, cos: Array, sin: Array) -> Array:
-        w = self._weights
-        b, t = x.shape[:2]
-        turned = w.heads + w.key_heads
-        qkv = (x @ layer.qkv).reshape(b, t, turned + w.key_heads, w.head_width)
-        _rotate(qkv[:, :, :turned], cos, sin)
-        own, old = self._own, self._own.length
-        own.store[i, :, :, :, old : old + t] = qkv[:, :, w.heads :].reshape(b, t, 2, w.key_heads, -1).transpose(2, 0, 3, 1, 4)
-        # Queries of the heads that share a key head lie under one another: (B, key heads, group × T, head width).
-        group = w.heads // w.key_heads
-        q = qkv[:, :, : w.heads].transpose(0, 2, 1, 3).reshape(b, w.key_heads, group * t, w.head_width)
-        parts = [part.store[i, :, :, :, : part.length] for part in self._shared] + [own.store[i, :, :, :, : old + t]]
-        scores = [q @ part[0].swapaxes(-1, -2) for part in parts]
+    def _attention(self, i: int, layer: Layer, x: Array, turns: NDArray[np.complex64]) -> Array:
+        w, b, t = self._weights, self._batch, len(turns)
+        turned, group = w.heads + w.key_heads, w.heads // w.key_heads
+        flat = x @ layer.qkv
+        qkv = flat.reshape(b, t, turned + w.key_heads, w.head_width)
+        pairs = flat.view(np.complex64).reshape(b, t, turned + w.key_heads, w.head_width // 2)[:, :, :turned]
+        pairs *= turns
+        keys, values = self._remember(i, qkv[:, :, w.heads : turned], qkv[:, :, turned:])
+        # Queries of the heads that share a key head lie under one another: (key heads, B, group × T, head width).
+        q = qkv[:, :, : w.heads].reshape(b, t, w.key_heads, group, w.head_width).transpose(2, 0, 3, 1, 4).reshape(w.key_heads, b, group * t, -1)
+        scores = [(_under(q) @ part.used[i, 0, 0].swapaxes(-1, -2)).reshape(w.key_heads, b, group * t, -1) for part in self._shared]
+        scores.append(q @ keys.swapaxes(-1, -2))
         if t > 1:
-            hidden = np.triu(np.full((t, t), -np.inf, np.float32), 1)
-            scores[-1].reshape(b, w.key_heads, group, t, -1)[..., old:] += hidden
-        joined = scores[0] if len(scores) == 1 else np.concatenate(scores, -1)
-        joined -= joined.max(-1, keepdims=True)
-        np.exp(joined, out=joined)
-        total = joined.sum(-1, keepdims=True)
-        mixed, first = None, 0
-        for part in parts:
-            last = first + part.shape[-2]
-            share = joined[..., first:last] @ part[1]
-            mixed = share if mixed is None else mixed + share
-            first = last
-        mixed = (cast("Array", mixed) / total).reshape(b, w.heads, t, w.head_width)
-        return cast("Array", mixed.transpose(0, 2, 1, 3).reshape(b, t, -1) @ layer.out)
+            later = scores[-1].reshape(w.key_heads, b, group, t, -1)[..., self._own.length :]
+            later += np.triu(np.full((t, t), -np.inf, np.float32), 1)
+        odds = scores[0] if len(scores) == 1 else np.concatenate(scores, -1)
+        odds -= odds.max(-1, keepdims=True)
+        np.exp(odds, out=odds)
+        total = odds.sum(-1, keepdims=True)
+        mixed = odds[..., odds.shape[-1] - keys.shape[-2] :] @ values
+        at = 0
+        for part in self._shared:
+            mixed += (_under(odds[..., at : at + part.length]) @ part.used[i, 1, 0]).reshape(mixed.shape)
+            at += part.length
+        mixed /= total
+        heads = mixed.reshape(w.key_heads, b, group, t, w.head_width).transpose(1, 3, 0, 2, 4).reshape(b * t, -1)
+        return cast("Array", heads @ layer.out)
+
+    def _remember(self, i: int, keys: Array, values: Array) -> tuple[Array, Array]:
+        """Append (B, T, key heads, head width) to the own cache of a layer; gives all of it, each (key heads, B, length, head width)."""
+        own = self._own
+        new = slice(own.length, own.length + keys.shape[1])
+        own.store[i, 0, :, :, new] = keys.swapaxes(1, 2)
+        own.store[i, 1, :, :, new] = values.swapaxes(1, 2)
+        return own.store[i, 0, :, :, : new.stop].swapaxes(0, 1), own.store[i, 1, :, :, : new.stop].swapaxes(0, 1)
+
+
+def _under(x: Array) -> Array:
+    """The siblings' rows under one another, (key heads, B × rows, n), for a product with what they share."""
+    return x.reshape(x.shape[0], -1, x.shape[-1])
+
+
+def _joined(parts: tuple[_Cache, ...]) -> tuple[_Cache, ...]:
+    if len(parts) <= MAX_SHARED_PARTS:
+        return parts
+    whole = np.concatenate([part.used for part in parts], 4)
+    return (_Cache(whole, whole.shape[4]),)
+
+
+def _gated(both: Array) -> Array:
+    """SwiGLU of (rows, 2 × inner): the gate's part times its sigmoid times the rest."""
+    half = both.shape[-1] // 2
+    gate = both[:, :half]
+    out = np.exp(-gate)
+    out += 1.0
+    np.divide(gate, out, out=out)
+    out *= both[:, half:]
+    return cast("Array", out)
 
 
 def _normed(x: Array, eps: float) -> Array:
     """RMSNorm without its gain, which is part of the matrix that follows."""
-    if x.size == x.shape[-1]:  # one token of one sequence: plain floats are faster
-        flat = x.reshape(-1)
-        return cast("Array", x * np.float32(1.0 / math.sqrt(float(flat @ flat) / x.size + eps)))
-    square = np.einsum("...d,...d->...", x, x)[..., None]
+    if x.shape[0] == 1:  # plain floats are faster
+        flat: Any = x[0]
+        return cast("Array", x * np.float32(1.0 / math.sqrt(float(flat @ flat) / x.shape[-1] + eps)))
+    square = np.einsum("rd,rd->r", x, x)[:, None]
     return cast("Array", x / np.sqrt(square / np.float32(x.shape[-1]) + np.float32(eps)))
-
-
-def _rotate(x: Array, cos: Array, sin: Array) -> None:
-    """Rotary positions in place, half-split layout; x is (B, T, heads, head width)."""
-    half = x.shape[-1] // 2
-    a, b = x[..., :half], x[..., half:]
-    turned = a * cos - b * sin
-    b *= cos
-    b += a * sin
-    a[...] = turned

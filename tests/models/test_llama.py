@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from rookery.errors import ContextOverflow, ModelUnknown
-from rookery.models.llama import LlamaModel, LlamaWeights, read_safetensors
+from rookery.models.llama import LlamaModel
+from rookery.models.llama_weights import LlamaWeights, read_safetensors
 from rookery.models.model import TokenModel
 from rookery.models.tokenizer import PieceTokenizer
 
@@ -164,7 +165,7 @@ def test_safetensors_are_read_and_damage_is_named(tmp_path: Path) -> None:
     write_safetensors(path, {"a": np.arange(6, dtype=np.float16).reshape(2, 3), "b": np.ones(2, np.float32)}, {"heads": "4"})
     tensors, metadata = read_safetensors(path)
     assert metadata == {"heads": "4"}
-    assert tensors["a"].dtype == np.float32 and tensors["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert tensors["a"].dtype == np.float16 and tensors["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(ModelUnknown, match=r"model\.safetensors"):
         read_safetensors(path)
