@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -73,6 +73,11 @@ class Agent(Speaker):
     async def pursue(self, question: str, history: Sequence[Any]) -> Any:
         """The answer, found by its planner."""
         return await self.planner.pursue(Case(self, question, history=history))
+
+    @property
+    def gate(self) -> Callable[[Any], Any]:
+        """What stands before all with effects that its tools call, however deep."""
+        return self.kit.gate
 
     def using(self, **options: Any) -> Self:
         """The same agent with other options of its model calls."""

@@ -25,6 +25,7 @@ from rookery.errors import (
     RookeryError,
     SecretNeeded,
     ToolError,
+    ToolRefused,
     ToolUnknown,
 )
 from rookery.models.model import ToolOffer
@@ -68,8 +69,9 @@ class Kit:
         else:
             for given in tools:
                 self._add(given)
-        for own in memory.tools() if memory is not None else ():
-            self.tools.setdefault(own.name, own)  # its own memory: nobody is asked about each note
+        self._own = memory.tools() if memory is not None else []
+        for own in self._own:
+            self.tools.setdefault(own.name, own)
 
     def _add(self, given: Any) -> None:
         try:
@@ -83,6 +85,16 @@ class Kit:
         except (NotSerialisable, ToolError) as error:
             name = getattr(given, "name", getattr(given, "__name__", "tool"))
             self.faults.append(GraphFault(f"tools.{name}", error.reason, hint=error.hint, kind="type"))
+
+    def gate(self, function: Function) -> Function:
+        """What stands in the place of a function with effects that a tool of its calls. Its own memory needs no gate: nobody is asked about
+        each note. Raises ToolRefused for a graph whose effects nobody is asked about."""
+        if any(function is own for own in self._own):
+            return function
+        try:
+            return self.behind_gate(function)
+        except GraphFault as fault:
+            raise ToolRefused(f"{function.name} has effects that nobody is asked about", tool=function.name, hint=fault.hint) from fault
 
     def behind_gate(self, function: Function) -> Function:
         """The function as an agent may call it: with effects only behind a gate. Raises GraphFault for a graph with open effects."""

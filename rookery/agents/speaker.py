@@ -50,6 +50,11 @@ class Speaker(Tool[Any, Any]):
         self.memory = memory
         self._made_of = made_of
 
+    @property
+    def gate(self) -> Callable[[Any], Any] | None:
+        """What stands before all with effects that is called on its behalf, however deep."""
+        return None
+
     async def pursue(self, question: str, history: Sequence[Any]) -> Any:
         """The answer, whatever limit and guard say. ``history``: what was said before, a question and an answer in turn."""
         raise NotImplementedError
@@ -69,8 +74,14 @@ class Speaker(Tool[Any, Any]):
     async def within(self, question: str, pursue: Callable[[str], Awaitable[Any]]) -> Any:
         """What ``pursue`` gives for a question, within the limit and past the guard."""
         limit, live = self.limit, self._live()
+        gate = self.gate
+        if gate is not None:
+            live.gate(gate)
         if not limit:
-            return await self._guarded(question, pursue)
+            try:
+                return await self._guarded(question, pursue)
+            finally:
+                live.close()
         live.limit(limit)
         left = None if limit.seconds is None else max(0.0, limit.seconds - live.executed_s)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -19,7 +19,7 @@ from rookery.core.passage import Passage
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.schedule import adopt, offer
 from rookery.core.spend import NOTHING_SPENT, Confidence, Spend
-from rookery.core.state import FAILED
+from rookery.core.state import FAILED, enclosing
 from rookery.core.types import name_of
 from rookery.core.value import codec, digest
 from rookery.core.variable import Variable
@@ -225,9 +225,15 @@ class LiveScope:
         self.run.supply.settle(self.run.supply.ledger_of(self.path), Worst(calls=0, sandbox_s=reserved_s), spend)
         self.run.used[self.path] = self.run.used.get(self.path, NOTHING_SPENT) + spend
 
+    def gate(self, gate: Callable[[Any], Any]) -> None:
+        """Put all with effects that is called from here on within this call, however deep, behind a gate: ``gate(tool)`` stands in its
+        place, or raises. Of several gates around a call the inmost holds."""
+        self.run.gates[self.path] = gate
+
     def close(self) -> None:
         """The code has made its last call."""
         self.run.supply.unscope(self.path)
+        self.run.gates.pop(self.path, None)
 
     # ---------------------------------------------------------------- calls, found again
 
@@ -249,6 +255,8 @@ class LiveScope:
 
     def _made(self, call: Call, sources: Sources, salt: str) -> Variable[Any]:
         run, state = self.run, self.run.state
+        if run.gates and getattr(call.function, "effect", False):
+            call = self._behind_gate(call)
         known = self._known if self._known is not None else self._begin()
         inputs_digest = self._digest(call, sources, salt)
         recorded = known.get(inputs_digest)  # the first that this execution has not claimed yet
@@ -264,6 +272,14 @@ class LiveScope:
             else:
                 run.post(ev.CallMade(time.time(), path, inputs_digest, self._form(call), self._arguments(call, sources)))
         return self._variable(path, call.type)
+
+    def _behind_gate(self, call: Call) -> Call:
+        """A call of a tool with effects as the inmost gate around it lets it be made; what a gate calls itself is through."""
+        host = self.run.state.nodes.get(self.path)
+        if getattr(call.function, "asks", False) or (host is not None and getattr(host.plan.call.function, "asks", False)):
+            return call
+        gate = next((self.run.gates[path] for path in enclosing(self.path) if path in self.run.gates), None)
+        return call if gate is None else replace(call, function=gate(call.function), policy=NO_POLICY)
 
     def _form(self, call: Call) -> str:
         """Reference of what is called, for readers of the log; a function is described once for each run."""

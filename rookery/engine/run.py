@@ -61,6 +61,8 @@ class Run:
         """By path, options that code gave to the calls it made, and to all calls within those."""
         self.seen: dict[str, dict[str, str]] = {}
         """By call, the labels that its code has looked at, and what brought each."""
+        self.gates: dict[str, Callable[[Any], Any]] = {}
+        """By path, what stands before every tool with effects that is called within a call, however deep: an agent's approvals."""
         self.used: dict[str, Spend] = {}
         """By path, what the code of calls in flight has used besides models; it is told when the call ends."""
         self.prologue: list[Event] = []
