@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=HERE.parent / "out" / "python", help="where data.py wrote; checkpoints go there too")
     parser.add_argument("--tokens", type=float, default=40e6, help="stop after so many")
     parser.add_argument("--decay", type=float, default=0.2, help="share of the tokens over which the rate falls to zero; 0: stays flat")
-    parser.add_argument("--batch", type=int, default=12, help="windows a step")
+    parser.add_argument("--batch", type=int, default=4, help="windows a step")
     parser.add_argument("--muon-rate", type=float, default=Rates().muon)
     parser.add_argument("--adam-rate", type=float, default=Rates().adam)
     parser.add_argument("--threads", type=int, default=2)
