@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from typing_extensions import is_typeddict
 
-from rookery.core.graph import MISSING, Const, Ref, Source
+from rookery.core.graph import MISSING, Const, Many, Ref, Source
 from rookery.core.types import element_type, fits, name_of, strip, validate
 from rookery.errors import ValueError_
 
@@ -91,6 +91,18 @@ def _hints(origin: Any) -> dict[str, Any]:
         return get_type_hints(origin, include_extras=True)
     except (NameError, TypeError, AttributeError, SyntaxError):  # annotations that cannot be resolved here: nothing is known below
         return {}
+
+
+def item_types(source: Many, wanted: Any) -> list[Any]:
+    """The types that the items of a container must fit where ``wanted`` is expected; Any where that can't be told."""
+    wanted = strip(wanted)
+    arguments = get_args(wanted)
+    if source.shape == "dict":
+        return [step_type(wanted, key) if isinstance(key, str) or (get_origin(wanted) is dict and arguments) else Any for key in source.keys]
+    if get_origin(wanted) is tuple and arguments and arguments[-1] is not Ellipsis:
+        return list(arguments) if len(arguments) == len(source.items) else [Any] * len(source.items)
+    element = element_type(wanted)
+    return [Any if element is None else element] * len(source.items)
 
 
 def type_of(source: Source, types: Mapping[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rookery.core.graph import MISSING, Call, Const, Graph, Ref, Source, names_in
+from rookery.core.graph import MISSING, Call, Const, Graph, Param, Ref, Source, names_in
 from rookery.core.shape import type_of
 from rookery.workflows import format as form
 from rookery.workflows.document import Node
@@ -50,7 +50,7 @@ class Builder:
         self.variables = {name: f"inputs.{name}" for name in flow.inputs}
         self.types: dict[str, Any] = {f"inputs.{name}": param.type for name, param in self.params.items()}
         block = flow.node.get("calls")
-        for name in self._names(block):
+        for name in dict.fromkeys(self._names(block)):
             if name in self.variables:
                 key = block.key(name) if block is not None else None
                 self.reader.fault(key or flow.node, f"{name} is an input already", self._at(f"calls.{name}"), hint="rename the call", kind="name")
@@ -68,7 +68,7 @@ class Builder:
 
     def graph(self) -> Graph:
         """The graph; it may have faults."""
-        from rookery.workflows.calls import draft, make
+        from rookery.workflows.calls import draft, make, typed_source, unknown_call
 
         drafts = {name: draft(self, name, spec) for name, spec in self.flow.calls.items()}
         made: dict[str, list[Call]] = {}
@@ -76,17 +76,18 @@ class Builder:
             made[name] = make(self, drafts[name])
             for call in made[name]:
                 self.types[call.name] = call.type
+        unread = [name for name in self._names(self.flow.node.get("calls")) if name not in drafts and self.variables.get(name) == name]
+        made |= {name: [unknown_call(name)] for name in unread}  # what reads them is not at fault
+        self.types |= dict.fromkeys(unread, Any)
         node = self.flow.node.get("output") or self.flow.node
         output = self.values.source(node, self._at("output"))
         returns = self._returns(output)
         if self.flow.returns is not None:
-            from rookery.workflows.calls import as_tuple
-
-            output = Const(self.shared.typed_value(output.value, returns)) if isinstance(output, Const) else as_tuple(output, returns)
+            output = typed_source(self.shared, output, Param("output", returns))
         effects = [name for index, name in enumerate(self.flow.effects) if self._is_call(name, index)]
         graph = Graph(
             self.flow.name or self.name, inputs=self.params,
-            calls=[call for name in drafts for call in made.get(name, ())], output=output, returns=returns,
+            calls=[call for name in (*drafts, *unread) for call in made.get(name, ())], output=output, returns=returns,
             effects=effects, doc=self.flow.description,
         )  # fmt: skip
         self.shared.origins[id(graph)] = (self.flow, self.reader)

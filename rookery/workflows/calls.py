@@ -10,6 +10,7 @@ from rookery.core.function import Tool
 from rookery.core.graph import MISSING, Call, Const, Function, Graph, Kind, Many, Param, Ref, Source, names_in
 from rookery.core.label import Labels
 from rookery.core.policy import NO_POLICY, Policy
+from rookery.core.shape import item_types
 from rookery.core.types import element_type, strip
 from rookery.workflows import format as form
 from rookery.workflows.build import Builder, Draft
@@ -135,6 +136,11 @@ def unknown_tool(name: str, args: Mapping[str, Any]) -> Tool[..., Any]:
     return Tool(call, name=name, signature=({key: Param(key, Any) for key in args}, Any), doc="")
 
 
+def unknown_call(name: str) -> Call:
+    """Stands for a call that could not be read."""
+    return Call(name, "tool", Any, function=unknown_tool(name, {}))
+
+
 def _make_flow(builder: Builder, found: Draft, spec: form.FlowCall) -> list[Call]:
     node = spec.node.get("workflow") or spec.node
     graph = sub_workflow(builder, spec.workflow, node, found, "workflow")
@@ -185,16 +191,21 @@ def typed_source(shared: Shared, source: Source, param: Param | None, *, mapped:
     if param is None or isinstance(source, Ref):
         return source
     if isinstance(source, Many):
-        return as_tuple(source, param.type) if not mapped else source
+        return typed_items(shared, source, list[param.type] if mapped else param.type)  # type: ignore[name-defined]
     if mapped and isinstance(source.value, list):
         return Const([shared.typed_value(item, param.type) for item in source.value])
     return source if mapped else Const(shared.typed_value(source.value, param.type))
 
 
-def as_tuple(source: Source, type_: Any) -> Source:
-    """A list with variables as a tuple, where that is what is taken: YAML has lists only."""
-    is_tuple = isinstance(source, Many) and source.shape == "list" and (get_origin(strip(type_)) or strip(type_)) is tuple
-    return replace(source, shape="tuple") if is_tuple else source  # type: ignore[type-var]
+def typed_items(shared: Shared, source: Many, type_: Any) -> Many:
+    """A container with variables whose constants are of the types that are taken; a list as a tuple where that is: YAML has lists only."""
+    items: list[Source] = []
+    for item, wanted in zip(source.items, item_types(source, type_), strict=True):
+        if isinstance(item, Const):
+            item = Const(shared.typed_value(item.value, wanted))
+        items.append(typed_items(shared, item, wanted) if isinstance(item, Many) else item)
+    is_tuple = source.shape == "list" and (get_origin(strip(type_)) or strip(type_)) is tuple
+    return replace(source, items=tuple(items), shape="tuple" if is_tuple else source.shape)
 
 
 def _hidden(function: Any, builder: Builder) -> dict[str, Source]:

@@ -69,11 +69,14 @@ def _place(graph: Graph, fault: GraphFault, shared: Shared) -> tuple[Reader, Nod
             continue
         if inner is not None and rest.startswith("calls."):  # a turn made for a loop: all of it stands in the loop
             return reader, node.get("until") if ".until" in rest and node.get("until") else node.label or node, at  # type: ignore[return-value]
-        return reader, _argument(node, name, rest), f"{at}.{rest}" if rest else at
+        found = _argument(node, name, rest)
+        return reader, (found.label if fault.kind == "unknown argument" else None) or found, f"{at}.{rest}" if rest else at
     if path.startswith("inputs."):
         block, name = node.get("inputs"), path.removeprefix("inputs.").partition(".")[0]
         whole = f"{at}.{path}" if at else path
-        return reader, (block.get(name) if block is not None else None) or node, whole
+        found = (block.get(name) if block is not None else None) or node
+        is_default = found.kind == "map" and fault.fault.startswith("its default")
+        return reader, (found.get("default") if is_default else None) or found, whole
     if path.startswith("output"):
         return reader, _deeper(node.get("output") or node, path.removeprefix("output")), f"{at}.{path}" if at else path
     if path.startswith("prompts."):

@@ -232,6 +232,8 @@ class _Composer:
         context = error.context_mark
         if context is not None and error.context and context.line != (mark.line if mark is not None else -1):
             hint = f"{hint}; " * bool(hint) + f"what is open began in line {context.line + 1}"
+            if "not closed" in message or "are closed" in message:
+                start = min(context.index, len(self.text))
         return Fault(message, place_of(self.name, self.text, start), hint=hint, kind="syntax")
 
 

@@ -207,7 +207,7 @@ class Formula:
         if token is None and start > 0 and _UNDECLARED.search(said):  # the checker names the dot, we the name
             token = next((token for token in reversed(self.tokens) if token.start < start and token.kind == "name"), None)
             start = token.start if token is not None else start
-        reader.fault(self.node, words, self.place, hint=hint, kind="expression", start=min(start, max(0, len(self.text) - 1)),
+        reader.fault(self.node, words, self.place, hint=hint, kind="expression", start=min(start, len(self.text)),
                      length=length or (len(token.text) if token is not None else 1))  # fmt: skip
 
 

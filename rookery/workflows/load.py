@@ -20,6 +20,7 @@ from rookery.workflows.planning import limit_of
 from rookery.workflows.read import Reader, is_name
 from rookery.workflows.scope import Shared
 from rookery.workflows.toolbox import Toolbox, as_tools, fill
+from rookery.workflows.types import classes_in
 from rookery.workflows.workflow import Workflow
 
 ENDINGS = (".yaml", ".yml")
@@ -27,22 +28,28 @@ MAX_FILES_DEEP = 16
 """Files that call one another."""
 
 
-def load(path: str | os.PathLike[str], *, tools: Iterable[Any] = (), types: Iterable[type] = ()) -> Workflow:
+def load(path: str | os.PathLike[str], *, tools: Iterable[Any] = (), types: Iterable[type] = (), models: Mapping[str, Any] | None = None) -> Workflow:
     """The workflow of a YAML file, checked. Nothing of it is run, and nothing is imported.
 
     ``tools`` are functions, tools and graphs that its calls may name beside those that the file itself brings; ``types`` are classes
-    that its types may name. Raises WorkflowInvalid with every fault and its line, also where the file can't be read; ToolUnfit for
-    what can't be registered.
+    that its types may name, ``models`` are models, or their names, under names that the file uses. Raises WorkflowInvalid with every fault
+    and its line, also where the file can't be read; ToolUnfit for what can't be registered.
     """
     place = Path(path)
-    return parse(_read(place), name=str(path), path=place, tools=tools, types=types)
+    return parse(_read(place), name=str(path), path=place, tools=tools, types=types, models=models)
 
 
 def parse(
-    text: str | bytes, *, name: str = "workflow.yaml", path: Path | None = None, tools: Iterable[Any] = (), types: Iterable[type] = ()
+    text: str | bytes,
+    *,
+    name: str = "workflow.yaml",
+    path: Path | None = None,
+    tools: Iterable[Any] = (),
+    types: Iterable[type] = (),
+    models: Mapping[str, Any] | None = None,
 ) -> Workflow:
     """The workflow of a text. ``path`` is where files beside it are looked for. Raises as ``load``."""
-    loader = _Loader(as_tools(tools), list(types))
+    loader = _Loader(as_tools(tools), list(types), models or {})
     found, faults = loader.workflow(text, name, path)
     if found is None or faults:
         raise WorkflowInvalid(name, in_order(faults))
@@ -70,9 +77,10 @@ def _too_large(place: Path, size: int) -> bytes:
 class _Loader:
     """Reads a file and those that it calls."""
 
-    def __init__(self, tools: list[Any], types: list[type]) -> None:
+    def __init__(self, tools: list[Any], types: list[type], models: Mapping[str, Any]) -> None:
         self.tools = tools
-        self.types = types
+        self.types = _registered(tools, types)
+        self.models = models
         self.open_files: list[Path] = []
         self.made: dict[Path, Graph] = {}
 
@@ -88,7 +96,8 @@ class _Loader:
         if spec is None:
             return None, self._without_whole(reader)
         shared = Shared(reader, spec, path.parent if path is not None else None)
-        shared.types.update({each.__name__: each for each in self.types})
+        shared.types.update(self.types)
+        shared.registered, shared.models = self.types, frozenset(self.models)
         shared.declare_types()
         box = Toolbox(self.tools)
         shared.tools = box
@@ -101,7 +110,7 @@ class _Loader:
         if path is not None:
             self.open_files.pop()
         _unused_parts(shared)
-        found = Workflow(graph, text=document.text, path=path, spec=spec, shared=shared, options=_options(shared))
+        found = Workflow(graph, text=document.text, path=path, spec=spec, shared=shared, options=_options(shared, self.models))
         shared.origins[id(found)] = (spec, reader)
         return found, [*reader.faults, *check(found, shared)]
 
@@ -180,14 +189,23 @@ def _unused_parts(shared: Shared) -> None:
             shared.graphs[name] = Builder(shared, flow, name, f"workflows.{name}").graph()
 
 
-def _options(shared: Shared) -> Mapping[str, Any]:
+def _registered(tools: list[Any], types: list[type]) -> dict[str, type]:
+    """The classes that types may name: those given, and those that the tools take and give."""
+    found: dict[str, type] = {}
+    for tool in tools:
+        for type_ in (*(param.type for param in tool.params.values()), tool.returns):
+            classes_in(type_, found)
+    return found | {each.__name__: each for each in types}
+
+
+def _options(shared: Shared, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """How a run of the workflow is carried out unless its caller says otherwise."""
     spec = shared.workflow
     options: dict[str, Any] = {}
-    if spec.models:
-        options["models"] = {name: read if isinstance(read, str) else _Entry(read) for name, read in spec.models.items()}
+    if spec.models or given:
+        options["models"] = {name: read if isinstance(read, str) else _Entry(read) for name, read in spec.models.items()} | dict(given)
     default = spec.models.get("default")
-    if default is not None:
+    if default is not None or "default" in given:
         options["model"] = "default"
         if isinstance(default, form.Model) and default.fallback:
             options["policy"] = Policy(fallback=tuple(default.fallback))

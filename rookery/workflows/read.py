@@ -103,7 +103,10 @@ class Reader:
             elif known.field not in values:
                 values[known.field] = self.value(item, known.type, _below(path, name), known.at_least)
         missing = [name for name, key in keys.items() if key.is_required and key.field not in values]
+        meant_ones = {nearest(key.text, keys) for key in node.keys if key.text not in keys} if missing else set()
         for name in missing:
+            if f"did you mean {name}?" in meant_ones:
+                continue  # it is there, and written wrongly
             words = keys[name].words
             self.fault(_head(node), f"{_last(path) or 'the workflow'} has no {name}:", path, hint=words[:1].lower() + words[1:], kind="missing")
         if missing or any(value is MISSING for name, value in values.items() if self._needs(spec, name)):
@@ -207,7 +210,7 @@ class Reader:
             return form.TypeText("None")
         if at_least is not None and isinstance(value, int | float) and not value >= at_least:
             return self.fault(node, f"{_last(path)} is {node.text}; it is at least {at_least:g}", path, kind="value")
-        return float(value) if type_ is float else value
+        return value
 
 
 # ------------------------------------------------------------------ what fits where

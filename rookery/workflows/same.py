@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from rookery.core.graph import MISSING, Call, Graph, Many, Param, Ref, Source
+from rookery.core.label import Label
 from rookery.core.policy import Policy
+from rookery.core.shape import item_types
 from rookery.core.types import dump, name_of, schema, show
 from rookery.core.value import digest
 from rookery.errors import NotSerialisable
@@ -76,7 +78,7 @@ class _Teller:
             found |= {"text": function.template.source, "system": system.source if system is not None else None, "form": function.form}
         else:
             found["body"] = function._body()
-        return {**found, "policy": self.policy(function.policy), "labels": sorted(function.labels)}
+        return {**found, "labels": sorted(function.labels)}  # the options in force are those of the call
 
     def policy(self, policy: Policy) -> dict[str, Any]:
         return {one.name: repr(getattr(policy, one.name)) for one in fields(Policy) if getattr(policy, one.name) not in (None, ())}
@@ -85,7 +87,8 @@ class _Teller:
         if isinstance(source, Ref):
             return {"$": source.name, "path": list(source.path)}
         if isinstance(source, Many):
-            return {source.shape: [self.source(item, Any) for item in source.items], "keys": list(source.keys)}
+            inner = item_types(source, type_)
+            return {source.shape: [self.source(*one) for one in zip(source.items, inner, strict=True)], "keys": list(source.keys)}
         return {"=": self.value(source.value, type_)}
 
     def value(self, value: Any, type_: Any) -> str:
@@ -98,6 +101,8 @@ class _Teller:
         """A type by its name and, where it has fields, by its schema."""
         if type_ is MISSING:
             return None
+        if get_origin(type_) is Annotated and all(isinstance(one, Label | str) for one in get_args(type_)[1:]):
+            type_ = get_args(type_)[0]  # labels are told of the parameter
         key = name_of(type_)
         if _is_plain(type_):
             return key

@@ -14,7 +14,7 @@ from rookery.core.function import Prompt, Tool
 from rookery.core.graph import EFFECTS, MISSING, Call, Const, Graph, Many, Param, Ref, Source
 from rookery.core.label import Label
 from rookery.core.policy import NO_POLICY, Attempts, Policy
-from rookery.core.shape import type_of
+from rookery.core.shape import item_types, type_of
 from rookery.core.types import dump
 from rookery.errors import NotInYaml, NotSerialisable
 from rookery.workflows import types as type_texts
@@ -178,8 +178,10 @@ class _Writer:
         if source.shape == "dict":
             if not all(isinstance(key, str) for key in source.keys) or LITERAL in source.keys:
                 raise NotInYaml(path, "keys of a mapping with variables in it are texts", hint="make it in a @tool")
-            return {key: self.value(item, Any, f"{path}.{key}") for key, item in zip(source.keys, source.items, strict=True)}
-        return [self.value(item, Any, f"{path}[{index}]") for index, item in enumerate(source.items)]
+            inner = zip(source.keys, source.items, item_types(source, type_), strict=True)
+            return {key: self.value(item, wanted, f"{path}.{key}") for key, item, wanted in inner}
+        pairs = zip(source.items, item_types(source, type_), strict=True)
+        return [self.value(item, wanted, f"{path}[{index}]") for index, (item, wanted) in enumerate(pairs)]
 
     def reference(self, source: Ref, path: str) -> str:
         for step in source.path:

@@ -16,7 +16,7 @@ from rookery.workflows.document import Document, Node, decoded
 from rookery.workflows.fault import Fault, meant, nearest
 from rookery.workflows.read import Reader, is_name
 from rookery.workflows.text import Written, constant
-from rookery.workflows.types import IMPORTED, OTHERS, PLAIN, NoType, made_class, read_type
+from rookery.workflows.types import IMPORTED, OTHERS, PLAIN, NoType, described, made_class, read_type
 
 MAX_FILE_BYTES = 1_000_000
 """Of a prompt's file."""
@@ -32,6 +32,10 @@ class Shared:
     """Where files are looked for; None for a text that is in no file."""
     tools: Mapping[str, Any] = field(default_factory=dict)
     types: dict[str, Any] = field(default_factory=dict)
+    registered: dict[str, type] = field(default_factory=dict)
+    """Classes that the caller registers, and those that registered tools take and give."""
+    models: frozenset[str] = frozenset()
+    """Names of models that the caller brings."""
     graphs: dict[str, Graph | None] = field(default_factory=dict)
     """The entries of ``workflows:`` and files that are made already; None while one is being made."""
     prompts: dict[str, Any] = field(default_factory=dict)
@@ -116,9 +120,16 @@ class Shared:
             path = f"types.{name}"
             if name in PLAIN or name in IMPORTED:
                 self.reader.fault(node.label or node, f"{name} is a type already", path, hint="choose another name", kind="name")
+            registered = self.registered.get(name)
             found = self._own_type(name, node, path)
+            if registered is not None and isinstance(found, type):
+                if described(found) != described(registered):
+                    hint = "a class of this name is registered, or a registered tool takes it; its fields differ"
+                    self.reader.fault(node.label or node, f"there are two types {name}", path, hint=hint, kind="type")
+                found = registered
             self.types[name] = found
-            made.append(found)
+            if found is not registered:
+                made.append(found)
         for class_ in made:
             if hasattr(class_, "model_rebuild"):
                 try:
@@ -229,7 +240,7 @@ class Shared:
 
     def model_name(self, name: str, node: Node | None, path: str) -> None:
         """Note a model that nothing can be built of."""
-        if node is None or name in self.workflow.models:
+        if node is None or name in self.workflow.models or name in self.models:
             return
         from rookery.models.provider import EXAMPLES, PROVIDERS
 

@@ -161,6 +161,8 @@ def write_type(type_: Any, name_class: Callable[[type], str]) -> str:
         if IMPORTED.get(type_.__name__) == type_.__module__:
             return type_.__name__
         return name_class(type_)
+    if isinstance(type_, typing.ForwardRef):
+        return type_.__forward_arg__
     bare = strip(type_)
     if bare is not type_:
         return write_type(bare, name_class)
@@ -242,6 +244,27 @@ def _own_doc(class_: Any) -> str:
     return inspect.cleandoc(class_.__doc__) if class_.__doc__ and "__doc__" in vars(class_) else ""
 
 
-def is_choice(type_: Any) -> bool:
-    """Whether it is a Literal of texts."""
-    return get_origin(type_) is typing.Literal and all(isinstance(one, str) for one in get_args(type_))
+def described(class_: type) -> Any:
+    """What the fields of a class say; two classes of which this is equal can stand for one another."""
+    try:
+        found, _ = fields_of(class_)
+        named = {name: (write_type(type_, lambda inner: inner.__name__), default, bounds) for name, (type_, default, bounds) in found.items()}
+    except NotInYaml:
+        return class_
+    return named
+
+
+def classes_in(type_: Any, found: dict[str, type]) -> None:
+    """Collect the classes with fields that a type names, by their names."""
+    for inner in get_args(type_):
+        if not isinstance(inner, list):
+            classes_in(inner, found)
+    if isinstance(type_, type) and get_origin(type_) is None and found.get(type_.__name__) is not type_:
+        if hasattr(type_, "__pydantic_fields__"):
+            found[type_.__name__] = type_
+            for info in type_.__pydantic_fields__.values():
+                classes_in(info.annotation, found)
+        elif is_dataclass(type_):
+            found[type_.__name__] = type_
+            for inner in get_type_hints(type_).values():
+                classes_in(inner, found)
