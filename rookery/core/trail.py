@@ -69,7 +69,7 @@ class _Trail:
             return self._known.get(key) or _joined([*inputs.values(), choice])
         marks: dict[str, Marks] = {f"inputs.{name}": found for name, found in inputs.items()}
         planned = {each.call.name: each for each in plan_of(graph).calls}
-        for name in order_of(graph):
+        for name in _ordered(graph, planned):
             call = planned[name]
             around = _joined([choice, *(self._condition(planned[guard], marks) for guard, _ in call.guards)])
             marks[name] = self._call(call, marks, around, place, depth)
@@ -119,6 +119,27 @@ class _Trail:
 
     def _add(self, place: str, passage: Passage, planned: Planned) -> None:
         self.found.setdefault(f"{place} {passage.label}", Crossing(place, passage, planned))
+
+
+def _ordered(graph: Graph, planned: Mapping[str, Planned]) -> list[str]:
+    """The calls' names, each after all it reads and after the conditions of its branches."""
+    order = order_of(graph)
+    if not any(call.guards for call in planned.values()):
+        return order
+    found: dict[str, None] = dict.fromkeys(f"inputs.{name}" for name in graph.params)
+    wanted = {
+        name: {*planned[name].call.reads(), *(read for guard, _ in planned[name].guards for read in names_in(planned[guard].call.args["condition"]))}
+        for name in order
+    }
+    while order:
+        before = len(found)
+        for name in order:
+            if wanted[name] <= found.keys():
+                found[name] = None
+        if len(found) == before:
+            break
+        order = [name for name in order if name not in found]
+    return [name for name in found if name in planned]
 
 
 def _own(labels: Labels, name: str) -> Marks:
