@@ -14,6 +14,7 @@ from rookery.planners.measure import diversity, effective_ideas, filtered_pass_a
 from rookery.planners.plan_execute import plan_execute
 from rookery.planners.plan_search import plan_search
 from rookery.planners.planner import Check, Child, Choice, Facts, Planner, Result, Verdict, Work
+from rookery.planners.race import Race, Trial
 from rookery.planners.refine import refine
 from rookery.planners.result import Answer, SearchResult, SearchTree
 from rookery.planners.sample import best_of_n, self_consistency
@@ -30,11 +31,13 @@ __all__ = [
     "Facts",
     "LossLedger",
     "Planner",
+    "Race",
     "Result",
     "Search",
     "SearchResult",
     "SearchTree",
     "Tree",
+    "Trial",
     "Verdict",
     "Work",
     "ab_mcts",
