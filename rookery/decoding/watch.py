@@ -205,6 +205,15 @@ class Watch:
         self.softly_forbidden += refused
         return replace(leaf, spans=tuple(spans))
 
+    def excuse(self) -> str:
+        """Let the rule that refused the last piece hold no longer, so that a check can go on; says what it wanted."""
+        at = self.blamed or 0
+        leaves = list(self._state.leaves)
+        wanted = "; ".join(dict.fromkeys(span.constraint.explain() for span in leaves[at].spans))
+        leaves[at] = replace(leaves[at], spans=(), is_dead=False)
+        self._state = replace(self._state, leaves=tuple(leaves), has_spans=any(leaf.spans for leaf in leaves))
+        return wanted or f"{self.leaves[at].name} forbids it"
+
     # -------------------------------------------------------------- what may follow
 
     def mask(self) -> Mask | None:
