@@ -290,7 +290,8 @@ class Reader:
             return []
         arguments = {argument.name: argument for argument in self.arguments(path)}
         messages = [("system", entry["system"])] if entry.get("system") else []
-        return [(role, list(_pieces(source, arguments))) for role, source in [*messages, ("user", entry["template"])]]
+        said = [(role, list(_pieces(source, arguments))) for role, source in [*messages, ("user", entry["template"])]]
+        return [("system", [Piece(str(entry["role"]))]), *said] if entry.get("role") else said
 
 
 def _pieces(source: str, arguments: Mapping[str, Argument]) -> Iterator[Piece]:

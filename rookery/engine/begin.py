@@ -162,6 +162,8 @@ def describe_call(call: Call) -> dict[str, Any]:
         found["template"] = function.template.source
         if function.system is not None:
             found["system"] = function.system.source
+        if getattr(function, "role", ""):  # an agent's
+            found["role"] = function.role
     if call.state:
         found["state"] = call.state
     if call.question:

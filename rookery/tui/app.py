@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -187,7 +188,7 @@ class RookeryApp(App[None]):
         """Look at a run."""
         if self.current is None or self.current.run != run:
             try:
-                self.current = Watch(self.event_log, run)
+                self.current = Watch(self.event_log, run, by=person())
             except RookeryError as error:
                 self.notify(f"{error.reason}\n{error.hint}".strip(), severity="error", markup=False)
                 if not isinstance(self.screen, RunsPage):
@@ -350,6 +351,14 @@ class RookeryApp(App[None]):
             self.notify(f"{getattr(error, 'reason', error)}\n{hint}".strip(), severity="error", markup=False)
         else:
             self.notify(f"{path.name} is saved in {path.parent}", markup=False)
+
+
+def person() -> str:
+    """Who sits at the terminal, as far as the system says."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a process of a user without a name
+        return "terminal"
 
 
 def new_id(run: str) -> str:

@@ -20,7 +20,7 @@ class RunBar(Static):
     """Two lines over the screens of a run."""
 
     DEFAULT_CSS = """
-    RunBar { height: auto; max-height: 3; background: $panel; color: $foreground; padding: 0 1; }
+    RunBar { height: auto; max-height: 4; background: $panel; color: $foreground; padding: 0 1; }
     """
 
     def show(self, watch: Watch, *, now: float | None = None) -> None:
@@ -48,6 +48,11 @@ def lines(watch: Watch, width: int, now: float) -> list[Text]:
     caps = Text("   ").join([budget(name, spent, cap) for name, spent, cap in budgets(view, view.options.get("limit"), seconds(watch, now))])
     if caps.plain:
         found.append(caps)
+    asked = next(iter(view.questions.values()), None)
+    if asked is not None:
+        more = f"  and {len(view.questions) - 1} more" if len(view.questions) > 1 else ""
+        words = ink.styled(f"? {ink.line(asked.question, max(10, width - 16 - len(more)))}{more}", "bold yellow")
+        found.append(words.append("  a answers", style="dim"))
     if watch.fault is not None:
         found.append(ink.styled(f"! {ink.line(watch.fault.reason, width - 2)}", "bold red"))
     return found

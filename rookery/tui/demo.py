@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from rookery.agents.agent import Agent
+from rookery.agents.conversation import conversation
 from rookery.core import event as ev
 from rookery.core.event import Event
-from rookery.core.flow import ask
-from rookery.core.function import graph, prompt, tool
+from rookery.core.function import Tool, graph, prompt, tool
 from rookery.core.limit import Limit
 from rookery.core.value import needs
 from rookery.engine.door import start
@@ -19,7 +21,6 @@ from rookery.models.model import Request
 from rookery.models.scripted import ScriptedModel
 from rookery.planners.beam import beam
 from rookery.planners.search import search
-from rookery.tools.approval import gated
 
 if TYPE_CHECKING:
     from textual.widget import Widget
@@ -85,21 +86,15 @@ def send_mail(to: str, subject: str, text: str) -> str:
     return f"sent to {to}"
 
 
-@prompt
-def reply(history: list[str]) -> str:
-    """You help in an office. Answer the last message.
+@tool
+def look_up(name: str) -> dict[str, str]:
+    """The address of a person."""
+    return {"name": name, "mail": f"{name.lower()}@example.org"}
 
-    {history}"""
 
-
-async def desk() -> str:
-    history: list[str] = []
-    mail = gated(send_mail)
-    for _ in range(2):
-        message = await ask(str, "What can I do for you?")
-        history.append(f"Person: {message}")
-        history.append("You: " + await reply(history=history))
-    return await mail(to="ada@example.org", subject="The rooks", text="They are back in the elms.\nSee you on Friday!")
+def desk() -> Tool[..., int]:
+    """A conversation with an agent that may write mails, when it is allowed to."""
+    return conversation(Agent(name="secretary", tools=[look_up, send_mail], role="You help in an office. Use tools where they help."))
 
 
 @prompt
@@ -129,14 +124,25 @@ _ANSWERS = {
     'section "Rooks and farmers': "Farmers have cursed rooks for the seed they take. They also eat leatherjackets by the thousand.",
     'section "Rooks and': "Rooks belong to the crow family. A bare, grey face tells them from carrion crows.",
     "A headline": "The Parliament in the Elms",
-    "They came back": "I can write to her. Shall I send: “They are back in the elms. See you on Friday!”?",
-    "You help": "Gladly. Whom should I tell?",
     "Translate": "Devedhys yw an vrini arta.",
 }
 
 
 def _answer(request: Request) -> str:
+    if "You help in an office" in request.text:
+        return _move(request)
     return next((text for words, text in _ANSWERS.items() if words in request.text), "Yes.")
+
+
+def _move(request: Request) -> str:
+    """What the agent does next."""
+    shown = request.text.count(" gave <")
+    if "Tell Ada" not in request.text:
+        return json.dumps({"thought": "", "answer": "Hundreds of nests, high in the elms, used year after year."})
+    if not shown:
+        return json.dumps({"thought": "I need her address first.", "calls": [{"tool": "look_up", "arguments": {"name": "Ada"}}]})
+    mail = {"to": "ada@example.org", "subject": "The rooks", "text": "They are back in the elms.\nSee you on Friday!"}
+    return json.dumps({"thought": "Now I can write to her.", "calls": [{"tool": "send_mail", "arguments": mail}]})
 
 
 # ------------------------------------------------------------------ recording
@@ -149,7 +155,7 @@ async def record(log: Log) -> list[str]:
         await _recorded(log, 1, "search-24", search(planner=beam(width=3), state=[2, 3, 4, 6], propose=moves, evaluate=closeness,
                                                    goal=lambda left: left == [24], limit=Limit(seconds=60), name="search"), {}),
         await _recorded(log, 2, "leaflet-cornish", leaflet, {"text": "The rooks are back."}),
-        await _recorded(log, 3, "desk-ada", desk, {}, says=["Tell Ada about the birds.", "They came back today."]),
+        await _recorded(log, 3, "desk-ada", desk(), {}, says=["What is a rookery?", "Tell Ada that the birds are back."]),
     ]  # fmt: skip
     return made[::-1]
 

@@ -47,14 +47,17 @@ class CallDetail(VerticalScroll, can_focus=True):
         item = watch.outline.items.get(path)
         own = None if call is None else (call.status, call.text, call.value, call.attempts, call.spend, call.fault, call.elements)
         counts = None if item is None else (item.total, item.done)
-        state = (path, watch.moment, watch.is_carried, id(watch.view), len(watch.view.made), own, counts, watch.view.status)
+        if now is None:
+            now = time.time() if watch.is_carried and watch.moment is None else watch.view.changed_at
+        seconds = int(now) if call is not None and call.status == "running" else 0
+        state = (path, seconds, watch.moment, watch.is_carried, id(watch.view), len(watch.view.made), own, counts, watch.view.status)
         if state == self._shown:
             return
         self._shown = state
         if path != self.call_path:
             self.call_path = path
             self.scroll_home(animate=False)
-        self.query_one("#call-text", Static).update(whole(watch, path, now=time.time() if now is None else now))
+        self.query_one("#call-text", Static).update(whole(watch, path, now=now))
 
 
 def whole(watch: Watch, path: str, *, now: float) -> Text:

@@ -68,6 +68,7 @@ class AskDialog(Dialog[Any]):
         self.labels = labels
         self.choices = options(asked.schema)
         self._clock = clock
+        self._warned = False
         self._came_at = clock()
 
     def compose(self) -> ComposeResult:
@@ -115,6 +116,10 @@ class AskDialog(Dialog[Any]):
         self.dismiss((event.row,))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        if not event.value.strip() and not self._warned:
+            self._warned = True
+            self.complain("nothing was typed: enter again answers with nothing, escape leaves it open")
+            return
         try:
             self.dismiss((answer_of(event.value, self.asked),))
         except RookeryError as error:
@@ -126,13 +131,13 @@ def pictured(shown: Any, labels: Sequence[str] = ()) -> Text:
     if not (isinstance(shown, Mapping) and "tool" in shown and isinstance(shown.get("arguments"), Mapping)):
         text = Text(ink.shown(shown))
     else:
-        own = shown.get("labels")
+        why = shown.get("labels")
         text = ink.styled(ink.line(str(shown["tool"]), 200), "bold cyan")
         for name, value in shown["arguments"].items():
             text.append(f"\n{ink.line(str(name), 80)} = ")
             text.append(_exact(value), style="bold")
-            for label in own.get(name, ()) if isinstance(own, Mapping) else ():
-                text.append(f"  [{ink.line(str(label), 40)}]", style="yellow")
+        for label in why if isinstance(why, list) else ():
+            text.append(f"\n! {ink.body(str(label), most=500)}", style="yellow")
     if labels:
         text.append(f"\nlabels: {', '.join(ink.line(label, 40) for label in labels)}", style="yellow")
     return text

@@ -87,7 +87,7 @@ class Rows(ScrollView, Generic[R], can_focus=True):
         if size != self.virtual_size:
             self.virtual_size = size
         if self.follow and was_last:
-            self._into_view()
+            self.call_after_refresh(self._into_view)
         self.refresh()
         if self._key != before:
             self.post_message(self.Moved(self, self.row))

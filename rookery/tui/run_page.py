@@ -68,6 +68,9 @@ class CallsPage(RunPage):
             self.query_one(GraphPicture).display_watch(watch, calls.path)
         self._display_call()
 
+    def display_time(self, watch: Watch) -> None:
+        self._display_call()
+
     def _display_call(self) -> None:
         if self.current is None:
             return

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Footer
 
 from rookery.core.argument import UNKNOWN
+from rookery.core.event import QuestionAsked
 from rookery.engine.log import RunInfo
 from rookery.errors import RookeryError
 from rookery.tui import ink
@@ -67,6 +68,10 @@ class RunPage(Page):
         """Only time has passed."""
         if self.current is not None:
             self.query_one(RunBar).show(self.current)
+            self.display_time(self.current)
+
+    def display_time(self, watch: Watch) -> None:
+        """Show what changes with the time alone."""
 
     def display_run(self, watch: Watch) -> None:
         """Show the run as it stands."""
@@ -161,7 +166,11 @@ class RunPage(Page):
         asked = watch.view.questions.get(self.place) or next(iter(watch.view.questions.values()), None)
         if asked is None:
             self.notify("nothing is asked", timeout=2)
-            return
+        else:
+            self.ask(watch, asked)
+
+    def ask(self, watch: Watch, asked: QuestionAsked) -> None:
+        """Put a question of the run to the person."""
         shown = watch.reader.stored(asked.show) if asked.show else UNKNOWN
         self.rookery.asking = asked.call
 

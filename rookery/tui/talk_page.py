@@ -68,7 +68,7 @@ class TalkPage(RunPage):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "toggle", "Fold"),
         Binding("tab", "app.focus_next", "Say something", show=False),
-        Binding("escape", "read", "Read", show=False),
+        Binding("escape", "read", "Keys"),
     ]
 
     def __init__(self) -> None:
@@ -76,6 +76,8 @@ class TalkPage(RunPage):
         self.opened: dict[tuple[str, str], bool] = {}
         self.symbols = Symbols()
         self._shown: Any = None
+        self._put: set[str] = set()
+        """Questions that have been put to the person already."""
 
     def compose_page(self) -> ComposeResult:
         rows: Rows[Line] = Rows(lambda line, width: line.text.copy(), key=_key, empty="nothing has been said", id="talk", follow=True)
@@ -112,7 +114,15 @@ class TalkPage(RunPage):
         if permissions:
             words = f"{words}\n? {ink.line(permissions[0].question, 300)}  (a answers)".strip()
         self.query_one("#asked", Static).update(Text(words))
+        if permissions and permissions[0].call not in self._put and self.is_current and watch.moment is None:
+            self._put.add(permissions[0].call)  # once: who leaves it can come back by `a`
+            self.ask(watch, permissions[0])
         say = self.query_one("#say", Input)
+        if asked is not None and asked.call not in self._put and self.is_current:
+            self._put.add(asked.call)
+            say.focus()
+        elif asked is None and say.has_focus and not say.value:
+            self.action_read()
         say.placeholder = "nothing is asked" if asked is None else "answer; <name> stands for a symbol"
         self.symbols.names = self.rookery.symbols(watch)
 
@@ -161,7 +171,10 @@ class TalkPage(RunPage):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         asked = self.asked
-        if event.input.id != "say" or not event.value.strip():
+        if event.input.id != "say":
+            return
+        if not event.value.strip() and asked is not None:
+            self.ask(self.current, asked)  # type: ignore[arg-type]  # answering with nothing is asked about
             return
         if asked is None:
             self.notify("nothing is asked just now", severity="warning", timeout=3)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from rookery.core import event as ev
 from rookery.core.argument import UNKNOWN
 from rookery.tui import ink
+from rookery.tui.answer import plain_json
 from rookery.tui.watch import Watch
 
 Speaker = Literal["person", "model", "tool", "asks", "run"]
@@ -43,11 +44,15 @@ def _turns(watch: Watch) -> Iterator[Turn]:
         value = reader.value(f"inputs.{name}")
         yield Turn("person", f"inputs.{name}", name, _words(value))
     begun: set[str] = set()
+    before, question = "", ""
     for event in watch.events[max(0, watch.shown - MOST) : watch.shown]:
         if isinstance(event, ev.QuestionAsked):
             shown = reader.stored(event.show) if event.show else UNKNOWN
             is_open = event.call in view.questions
-            yield Turn("asks", event.call, event.question, "" if shown is UNKNOWN else _shown(shown), "waiting" if is_open else "done", is_open)
+            text = "" if shown is UNKNOWN else _shown(shown)
+            if is_open or event.question != question:  # one that is asked again and again is told once
+                yield Turn("asks", event.call, event.question, text if text != before else "", "waiting" if is_open else "done", is_open)
+            question = event.question
         elif isinstance(event, ev.QuestionAnswered):
             value = reader.stored(event.value)
             yield Turn("person", event.call, event.by or "answered", _words(value))
@@ -55,13 +60,14 @@ def _turns(watch: Watch) -> Iterator[Turn]:
             begun.add(event.call)
             turn = _call(watch, event.call)
             if turn is not None:
+                before = turn.text
                 yield turn
         elif isinstance(event, ev.VariableEdited):
             yield Turn("person", event.variable, f"{event.by or 'somebody'} changed {event.variable}", _words(reader.stored(event.value)))
     for path, call in view.calls.items():
         if call.status in ("running", "again") and path not in begun:
             turn = _call(watch, path)
-            if turn is not None and (turn.who != "tool" or not watch.outline.items[path].items):
+            if turn is not None:
                 yield turn
     if view.fault is not None and watch.shown == len(watch.events):
         yield Turn("run", view.fault_call, "the run failed", f"{view.fault.message}\n{view.fault.hint}".strip(), "failed")
@@ -72,6 +78,9 @@ def _turns(watch: Watch) -> Iterator[Turn]:
 def _call(watch: Watch, path: str) -> Turn | None:
     call, entry = watch.view.calls.get(path), watch.reader.entry(path)
     if call is None or (entry is not None and entry["kind"] in ("ask", "program")):
+        return None
+    item = watch.outline.items.get(path)
+    if item is not None and item.items:  # what it calls is told instead
         return None
     text = call.text if call.status in ("running", "again") else _words(watch.reader.stored(call.value))
     fault = call.fault.message if call.fault is not None and call.status == "failed" else ""
@@ -92,9 +101,19 @@ def _shown(shown: Any) -> str:
 def _words(value: Any) -> str:
     if value is UNKNOWN:
         return ""
+    if isinstance(value, dict) and {"uses", "answer", "thought"} <= set(value):  # an agent's move
+        return "\n".join(word for word in (str(value["thought"] or ""), _answer(value["answer"])) if word)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _answer(text: Any) -> str:
+    """An agent's answer, which stands as JSON in its move."""
+    if not isinstance(text, str):
+        return ""
+    data = plain_json(text)
+    return text if data is None else _words(data)
 
 
 def markdown(watch: Watch) -> str:
