@@ -14,6 +14,8 @@ from typing import Protocol
 
 from rookery.decoding.child import ChildEnded, ChildSilent
 from rookery.decoding.monitor import Cursor, Facts, Query
+from rookery.decoding.pythoncall import about
+from rookery.decoding.pythontext import meaning, spot
 from rookery.errors import AnalyserFailed
 
 MAX_NAMES = 2_000
@@ -186,6 +188,16 @@ class SupervisedAnalyser:
             old = self._health
             self._health = replace(old, starts=old.starts + starts, deaths=old.deaths + deaths, hangs=old.hangs + hangs,
                                    flooded=old.flooded + flooded)
+
+
+def python_key(query: Query) -> Hashable:
+    """What the answer to a question about Python depends on: what is asked about, and all lines but those that only use values."""
+    cursor = query.cursor
+    before, detail = about(query.kind, cursor.before)
+    if query.kind == "imports":
+        return query.kind, detail, cursor.path
+    where = spot(before)
+    return query.kind, detail, cursor.path, meaning(before, where), cursor.after
 
 
 async def _ended(future: Future[Facts]) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rookery.decoding.analyser import HANG_S, SupervisedAnalyser
+from rookery.decoding.analyser import HANG_S, SupervisedAnalyser, python_key
 from rookery.decoding.child import Child, read_line
 from rookery.decoding.monitor import Facts, Parameter, Query
-from rookery.decoding.pythontext import bridge, meaning, spot
+from rookery.decoding.pythoncall import about
+from rookery.decoding.pythontext import bridge, spot
 from rookery.errors import AnalyserFailed, RuleWrong
 
 WORKER = Path(__file__).with_name("jedi_worker.py")
@@ -39,15 +39,7 @@ class Jedi:
         if not folder.is_dir():
             raise RuleWrong(f"the project {self.project!r} is no folder", rule="jedi",
                             hint="name the folder that imports start from, as in project='./src'")
-        return SupervisedAnalyser("jedi", lambda: _Session(folder.resolve(), self.python), key=key_of, hang_s=self.hang_s)
-
-
-def key_of(query: Query) -> Hashable:
-    """What the answer to a question about Python depends on: not on lines that only use values."""
-    cursor = query.cursor
-    if query.kind == "imports":
-        return query.kind, query.detail, cursor.path
-    return query.kind, query.detail, cursor.path, meaning(cursor.before, spot(cursor.before)), cursor.after
+        return SupervisedAnalyser("jedi", lambda: _Session(folder.resolve(), self.python), key=python_key, hang_s=self.hang_s)
 
 
 class _Session:
@@ -56,9 +48,10 @@ class _Session:
         self._ids = itertools.count()
 
     def answer(self, query: Query, timeout_s: float) -> Facts:
-        cursor, number = query.cursor, next(self._ids)
-        asked = {"id": number, "kind": query.kind, "detail": query.detail, "path": cursor.path, "before": cursor.before,
-                 "bridge": bridge(spot(cursor.before), cursor.after), "after": cursor.after}
+        cursor = query.cursor
+        before, detail = about(query.kind, cursor.before)
+        asked = {"id": next(self._ids), "kind": query.kind, "detail": detail, "path": cursor.path, "before": before,
+                 "bridge": bridge(spot(before), cursor.after), "after": cursor.after}
         self._child.send(json.dumps(asked).encode() + b"\n")
         answer = json.loads(self._child.receive(timeout_s))
         if "failed" in answer:

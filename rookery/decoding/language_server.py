@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rookery.decoding.analyser import HANG_S, WARM, SupervisedAnalyser
+from rookery.decoding.analyser import HANG_S, WARM, SupervisedAnalyser, python_key
 from rookery.decoding.child import Child, ChildSilent, read_headed
-from rookery.decoding.jedi_analyser import key_of
 from rookery.decoding.lsp import CAPABILITIES, SUFFIXES, bridge, change, enum_of, facts_of, framed, position, signatures_of
 from rookery.decoding.monitor import NO_FACTS, Facts, Query
+from rookery.decoding.pythoncall import about
 from rookery.errors import AnalyserFailed, RuleWrong
 
 INCREMENTAL = 2
@@ -54,7 +54,7 @@ class LanguageServer:
         return SupervisedAnalyser(name, lambda: _Session(self, folder.resolve(), name), key=self._key, hang_s=self.hang_s)
 
     def _key(self, query: Query) -> Hashable:
-        return key_of(query) if self.language == "python" else query
+        return python_key(query) if self.language == "python" else query
 
 
 def pyrefly(project: str = ".") -> LanguageServer:
@@ -105,7 +105,8 @@ class _Session:
     def answer(self, query: Query, timeout_s: float) -> Facts:
         """See :class:`rookery.decoding.analyser.Session`."""
         cursor, language = query.cursor, self._server.language
-        before = cursor.before + (f"{query.detail}." if query.kind == "enum" and query.detail else "")
+        before, detail = about(query.kind, cursor.before) if language == "python" else (cursor.before, "")
+        before += f"{detail}." if query.kind == "enum" and detail else ""
         uri = self._sync(before + bridge(language, before, cursor.after) + cursor.after, cursor.path)
         if self._server.settles and not self._settled.setdefault(uri, threading.Event()).wait(timeout_s):
             return Facts(is_complete=False)
@@ -122,7 +123,7 @@ class _Session:
         if query.kind != "enum":
             return facts
         facts = enum_of(facts, language)
-        return self._named(facts, uri, before, timeout_s) if query.detail and facts.names else facts
+        return self._named(facts, uri, before, timeout_s) if detail and facts.names else facts
 
     def _named(self, facts: Facts, uri: str, before: str, timeout_s: float) -> Facts:
         """An enum's members with the enum's name, which a hover over the subject tells."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rookery.decoding.pythontext import SOFT_KEYWORDS, Spot, Token
+from rookery.decoding.pythontext import SOFT_KEYWORDS, Spot, Token, match_of, spot
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,25 @@ def receiver(where: Spot) -> str | None:
     if begin is None or end != len(tokens) - 1:
         return None
     return where.line[tokens[begin].at : tokens[-1].at].strip()
+
+
+def about(kind: str, text: str) -> tuple[str, str]:
+    """The place that a question at the end of ``text`` is really about, as the text before it, and what it is about there.
+
+    The signatures of a call are the same wherever among its arguments the cursor stands, and a case's enum is that of the match's subject.
+    """
+    where = spot(text)
+    if kind == "members":
+        return text, receiver(where) or ""
+    if kind == "signatures":
+        found = call(where)
+        return (text[: where.start + found.end + 1], found.callee) if found else (text, "")
+    if kind == "enum":
+        begun = match_of(text, where)
+        return (text[: begun[0]], begun[1]) if begun else (text, "")
+    if kind == "imports":
+        return text, where.line.strip()
+    return text, ""
 
 
 def _last_primary(tokens: tuple[Token, ...]) -> tuple[int | None, int]:

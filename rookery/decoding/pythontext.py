@@ -212,6 +212,20 @@ _BINDS = re.compile(r"=|\b(?:for|with|import|except|def|class|global|nonlocal|is
                     r"|and|or|try)\b")
 
 
+def match_of(text: str, where: Spot) -> tuple[int, str] | None:
+    """Where the ``match`` statement begins whose case stands at the cursor, and its subject; None when there is none."""
+    end = where.start
+    while end:
+        begin = text.rfind("\n", 0, end - 1) + 1
+        line = text[begin:end]
+        depth = len(line) - len(line.lstrip())
+        if line.strip() and depth < len(where.indent):
+            found = re.fullmatch(r"[ \t]*match\b[ \t]*(.+):[ \t]*(?:#.*)?\n", line)
+            return (begin + depth, found[1].strip()) if found else None
+        end = begin
+    return None
+
+
 def meaning(text: str, where: Spot) -> str:
     """What decides what names mean at the cursor: all earlier lines but those of the same block that only use values.
 
