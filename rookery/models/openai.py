@@ -182,12 +182,15 @@ class OpenAIModel:
         if not server.tokenizer:
             raise CapabilityMissing(f"{self._capabilities.name} does not say how text falls into tokens", model=self._capabilities.name,
                                     hint="llama.cpp and vLLM do")
-        if server.kind == "llamacpp":
-            data = await self._post("tokenize", {"content": text, "with_pieces": True, "add_special": False})
-            return [(int(entry["id"]), piece_bytes(entry["piece"])) for entry in data["tokens"]]
-        name = {"model": self._name or await self._served(await self._connect())}
-        ids = (await self._post("tokenize", name | {"prompt": text, "add_special_tokens": False}))["tokens"]
-        return [(int(token), str((await self._post("detokenize", name | {"tokens": [token]}))["prompt"]).encode()) for token in ids]
+        try:
+            if server.kind == "llamacpp":
+                data = await self._post("tokenize", {"content": text, "with_pieces": True, "add_special": False})
+                return [(int(entry["id"]), piece_bytes(entry["piece"])) for entry in data["tokens"]]
+            name = {"model": self._name or await self._served(await self._connect())}
+            ids = (await self._post("tokenize", name | {"prompt": text, "add_special_tokens": False}))["tokens"]
+            return [(int(token), str((await self._post("detokenize", name | {"tokens": [token]}))["prompt"]).encode()) for token in ids]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ReplyMalformed(f"{self._base_url} answers /tokenize with what is no list of tokens", model=self._capabilities.name) from error
 
     async def _post(self, path: str, body: dict[str, Any]) -> Any:
         """What a path beside ``/v1`` answers."""
