@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -247,7 +247,7 @@ def _root(kind: str, source: str) -> LLMatcher:
 @lru_cache(maxsize=1)
 def _bytewise() -> LLTokenizer:
     """A vocabulary of the 256 bytes, for checking text as text."""
-    return tokenizer([bytes([byte]) for byte in range(256)])
+    return tokenizer([bytes([byte]) for byte in range(256)], list)
 
 
 class _Bare:
@@ -255,20 +255,24 @@ class _Bare:
 
     bos_token_id = None
 
-    def __init__(self, tokens: Iterable[bytes]) -> None:
+    def __init__(self, tokens: Iterable[bytes], spell: Callable[[bytes], list[int]]) -> None:
+        self._spell = spell
         self.tokens = [*tokens, b""]
         self.eos_token_id = len(self.tokens) - 1
         self.special_token_ids = [number for number, token in enumerate(self.tokens) if not token]
 
     def __call__(self, text: bytes | str) -> list[int]:
-        return list(text if isinstance(text, bytes) else text.encode())
+        return self._spell(text if isinstance(text, bytes) else text.encode())
 
 
-def tokenizer(tokens: Iterable[bytes], *, slices: list[str] | None = None) -> LLTokenizer:
-    """llguidance's view of a vocabulary; its end of text is one id beyond the last, so that ours stay what they are."""
+def tokenizer(tokens: Iterable[bytes], spell: Callable[[bytes], list[int]], *, slices: list[str] | None = None) -> LLTokenizer:
+    """llguidance's view of a vocabulary; its end of text is one id beyond the last, so that ours stay what they are.
+
+    :param spell: bytes as tokens; where a language leaves no choice, these are the ones that are allowed.
+    """
     from llguidance import LLTokenizer, TokenizerWrapper
 
-    bare = _Bare(tokens)
+    bare = _Bare(tokens, spell)
     return LLTokenizer(TokenizerWrapper(bare), eos_token=bare.eos_token_id, slices=slices)
 
 

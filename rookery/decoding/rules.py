@@ -146,6 +146,13 @@ RULES: Final[Mapping[str, tuple[str, str]]] = {
     "citations": ("rookery.decoding.rules", "citations"),
     "ids": ("rookery.decoding.rules", "ids"),
     "units": ("rookery.decoding.rules", "units"),
+    "members": ("rookery.decoding.members", "members"),
+    "python_members": ("rookery.decoding.members", "members"),
+    "python_imports": ("rookery.decoding.imports", "imports"),
+    "python_arity": ("rookery.decoding.arity", "arity"),
+    "python_instantiation": ("rookery.decoding.instantiation", "instantiation"),
+    "python_enum_members": ("rookery.decoding.enum_members", "enum_members"),
+    "typestate": ("rookery.decoding.typestate", "typestate"),
 }
 """By name: the module and the function that makes the rule."""
 MODES: Final = ("hard", "soft", "off")

@@ -77,7 +77,7 @@ class Tokens:
     @cached_property
     def ll(self) -> LLTokenizer:
         """llguidance's view, whose end of text is the id ``size``. Takes a third of a second for 128,000 tokens, once."""
-        return tokenizer(self.bytes)
+        return tokenizer(self.bytes, lambda data: self.greedy(data) or [])
 
     def greedy(self, data: bytes) -> list[int] | None:
         """Tokens that spell these bytes, the longest first; None where the vocabulary can't."""
