@@ -91,8 +91,11 @@ def grown(text: str, by: str = "!") -> str:
 
 
 TOOLS = [size, joined, titles, is_large, told, corner, noted, grown]
-WORDS = ["rooks", "a: b", "- no list", "$topic", "{topic}", "$$5 and {x}", "it's", 'a "quote"', "two\nlines", " led by a blank", "", "true", "12", "null", "#",
-         "Zażółć 🐦", "a\ttab", "ends with a line\n", "no", "1e3", "0x1f", "{{x}}", "`ls`", "é", "* *", "&a", "!!str", "%", "@", "[", "\\", "x" * 130]  # fmt: skip
+WORDS = [
+    *("rooks", "a: b", "- no list", "$topic", "{topic}", "$$5 and {x}", "it's", 'a "quote"', "two\nlines", " led by a blank", "", "true", "12"),
+    *("null", "#", "Zażółć 🐦", "a\ttab", "ends with a line\n", "no", "1e3", "0x1f", "{{x}}", "`ls`", "é", "* *", "&a", "!!str", "%", "@", "["),
+    *("\\", "x" * 130, "~", ": ", "\r", "a\r\nb", "-", "?", "|", ">", "\u2028", "= 5", "1_000", "2026-11-25"),
+]
 
 
 @dataclass

@@ -383,7 +383,7 @@ def _make_plan(builder: Builder, found: Draft, spec: form.PlanCall) -> list[Call
 
 
 def _draft_task(builder: Builder, found: Draft, spec: form.AgentCall | form.TeamCall) -> None:
-    found.args["task"] = builder.read(found, "task") or Const("")
+    found.args["question"] = builder.read(found, "question") or Const("")
 
 
 def _make_task(builder: Builder, found: Draft, spec: form.AgentCall | form.TeamCall) -> list[Call]:

@@ -80,8 +80,7 @@ def _place(graph: Graph, fault: GraphFault, shared: Shared) -> tuple[Reader, Nod
     if path.startswith("output"):
         return reader, _deeper(node.get("output") or node, path.removeprefix("output")), f"{at}.{path}" if at else path
     if path.startswith("prompts."):
-        found = _prompt(shared.workflow, path.split(".")[1])
-        return reader, found or node, path
+        return reader, _prompt(shared.workflow, path.split(".")[1]) or node, path
     return reader, node.label or (node.keys[0] if node.keys else node), at or path
 
 

@@ -360,35 +360,61 @@ class ThenCall(Call):
 
 
 @dataclass(kw_only=True, eq=False)
-class AgentCall(Placed):
-    """An agent does a task."""
+class AgentCall(Call):
+    """An agent answers a question."""
 
     agent: Annotated[Name | Agent, "An entry of agents:, or an agent written here."]
-    task: Annotated[Value, "What it is to do."]
-    returns: Annotated[TypeText | None, "What it gives; str unless said."] = None
+    question: Annotated[Value, "What it is to answer or do."]
+    returns: Annotated[TypeText | None, "The type of its answer; the agent's own unless said."] = None
     limit: Annotated[Limit | None, "Caps of its own, within the workflow's."] = None
 
 
 @dataclass(kw_only=True, eq=False)
-class TeamCall(Placed):
-    """Several agents do a task."""
+class TeamCall(Call):
+    """Several agents answer a question, handing over to one another."""
 
-    team: Annotated[list[Name], "Entries of agents:; the first one leads."]
-    task: Annotated[Value, "What they are to do."]
-    returns: Annotated[TypeText | None, "What they give; str unless said."] = None
+    team: Annotated[list[Name] | Team, "Entries of agents:, the first of which begins; or a team with its options."]
+    question: Annotated[Value, "What they are to answer or do."]
+    returns: Annotated[TypeText | None, "The type of their answer; that of the first one unless said."] = None
     limit: Annotated[Limit | None, "Caps of its own, within the workflow's."] = None
+
+
+@dataclass(kw_only=True, eq=False)
+class Team(Spec):
+    """Agents that hand over to one another."""
+
+    members: Annotated[list[Name], "Entries of agents:; the first one begins."]
+    sees: Annotated[Literal["whole", "summary", "given"], "What a member sees of what was done before it."] = "whole"
+    hand_overs: Annotated[int, "So often they hand over at most.", AtLeast(0)] = 16
 
 
 @dataclass(kw_only=True, eq=False)
 class Agent(Spec):
-    """A model with tools, a memory and a planner under a limit."""
+    """A model, tools, a memory and a planner under a limit."""
 
-    system: Annotated[Template, "What it is and how it works."] = ""
-    model: Annotated[str | None, "A name from models:, or provider:NAME[@BASE_URL]."] = None
-    tools: Annotated[list[Name], "The tools it may call."] = field(default_factory=list)
+    role: Annotated[str | None, "Who it is and how it works: its system message."] = None
+    model: Annotated[str | None, "A name from models:, or provider:NAME[@BASE_URL]; the run's unless said."] = None
+    tools: Annotated[list[Name], "Tools, prompts, workflows and other agents that it may call."] = field(default_factory=list)
     memory: Annotated[bool, "It has the workflow's memory."] = False
-    limit: Annotated[Limit | None, "Caps of its own."] = None
-    description: Annotated[str, "What it is for; those who hand over to it read this."] = ""
+    planner: Annotated[
+        Literal["react", "plan_then_execute", "reflect", "best_of_n"] | AgentPlanner, "How it gets to its answer; react unless said."
+    ] = "react"
+    returns: Annotated[TypeText, "The type of its answer."] = "str"
+    limit: Annotated[Limit | None, "Caps of each of its answers."] = None
+    allow: Annotated[list[Name], "Tools with effects that need no person's yes."] = field(default_factory=list)
+    doc: Annotated[str, "What other agents are told of it; its role unless said."] = ""
+    window_tokens: Annotated[int | None, "A cap of its own on each prompt.", AtLeast(1)] = None
+    temperature: Annotated[float | None, "Of its model calls, from 0 up.", AtLeast(0)] = None
+    max_tokens: Annotated[int | None, "Of one answer of its model.", AtLeast(1)] = None
+
+
+@dataclass(kw_only=True, eq=False)
+class AgentPlanner(Spec):
+    """An agent's planner with its options."""
+
+    planner: Annotated[Literal["react", "plan_then_execute", "reflect", "best_of_n"], "Its name."]
+    options: Annotated[dict[str, Constant], Beside()] = field(default_factory=dict)
+    """What stands beside it: ``turns: 5``."""
 
 
 CALLS: dict[str, type[Call]] = {

@@ -7,7 +7,7 @@ import types
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from rookery.core.graph import MISSING
 from rookery.workflows import format as form
@@ -29,9 +29,18 @@ class Key:
     is_required: bool
 
 
-@cache
-def keys_of(spec: type[Any]) -> dict[str, Key]:
+def keys_of(spec: type[form.Spec]) -> dict[str, Key]:
     """The keys of a mapping, in the order of the format."""
+    found = _KEYS.get(spec)
+    if found is None:
+        found = _KEYS[spec] = _keys_of(spec)
+    return found
+
+
+_KEYS: dict[Any, dict[str, Key]] = {}
+
+
+def _keys_of(spec: type[form.Spec]) -> dict[str, Key]:
     hints = get_type_hints(spec, include_extras=True)
     found: dict[str, Key] = {}
     for field in dataclasses.fields(spec):
@@ -49,7 +58,7 @@ def keys_of(spec: type[Any]) -> dict[str, Key]:
 
 
 @cache
-def beside_of(spec: type[Any]) -> str:
+def beside_of(spec: Any) -> str:
     """The field that takes the keys which no other field has; empty when unknown keys are faults."""
     hints = get_type_hints(spec, include_extras=True)
     return next((name for name, hint in hints.items() if any(isinstance(note, form.Beside) for note in get_args(hint)[1:])), "")
@@ -90,7 +99,7 @@ class Reader:
             return self.fault(
                 node, f"{_last(path)} is a mapping, not {node.noun}", path, hint=f"its keys are {', '.join(keys_of(spec))}", kind="shape"
             )
-        keys, beside = keys_of(spec), beside_of(spec)
+        keys, beside = keys_of(spec), beside_of(cast("Any", spec))
         values: dict[str, Any] = {}
         more: dict[str, Node] = {}
         for key, item in node.pairs():

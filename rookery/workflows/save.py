@@ -90,8 +90,8 @@ class _Writer:
         found["calls"] = calls
         found["output"] = self.value(graph.output, graph.returns, f"{at}output")
         inferred = Any if isinstance(graph.output, Const) else type_of(graph.output, types)
-        if self.type(graph.returns, f"{at}output") != self.type(inferred, f"{at}output") or _holds_tuple(graph.output):
-            found["returns"] = self.type(graph.returns, f"{at}returns")
+        if self.type_text(graph.returns, f"{at}output") != self.type_text(inferred, f"{at}output") or _holds_tuple(graph.output):
+            found["returns"] = self.type_text(graph.returns, f"{at}returns")
         own = {call.name for call in graph.call_list if call.effect}
         more = [name for name in graph.effects if name not in own]
         if more:
@@ -104,7 +104,7 @@ class _Writer:
 
     # -------------------------------------------------------------- types
 
-    def type(self, type_: Any, path: str) -> str:
+    def type_text(self, type_: Any, path: str) -> str:
         if type_ is MISSING:
             return "Any"
         self._no_bounds(type_, path)
@@ -139,7 +139,7 @@ class _Writer:
         fields, doc = type_texts.fields_of(class_)
         found: dict[str, Any] = {"$doc": doc} if doc else {}
         for field, (type_, default, bounds) in fields.items():
-            text = self.type(type_, f"types.{name}.{field}")
+            text = self.type_text(type_, f"types.{name}.{field}")
             if default is MISSING and not bounds:
                 found[field] = text
                 continue
@@ -155,7 +155,7 @@ class _Writer:
 
     def input(self, param: Param, path: str) -> Any:
         self.name(param.name, path)
-        text = self.type(param.type, path)
+        text = self.type_text(param.type, path)
         if param.default is MISSING and not param.labels:
             return text
         found: dict[str, Any] = {"type": text}
@@ -208,8 +208,8 @@ class _Writer:
         if text.startswith("file:") or not text.strip():
             raise NotInYaml(path, f"the text of prompt {prompt.name} would be read as a file, or is empty", hint="begin it with other words")
         found: dict[str, Any] = {"prompt": text}
-        if self.type(prompt.returns, path) != "str":
-            found["returns"] = self.type(prompt.returns, path)
+        if self.type_text(prompt.returns, path) != "str":
+            found["returns"] = self.type_text(prompt.returns, path)
         if prompt.params:
             found["inputs"] = {name: self.input(param, f"{path}.{name}") for name, param in prompt.params.items()}
         if prompt.system is not None:
@@ -343,14 +343,14 @@ class _Writer:
                 if any(isinstance(item, dict) and LITERAL in item for item in data)
                 else data
             )
-        return self.value(source, list[type_], path)  # type: ignore[valid-type]
+        return self.value(source, list[type_], path)
 
     def _labelled(self, found: dict[str, Any], call: Call, own: frozenset[str]) -> dict[str, Any]:
         more = sorted(call.labels - own)
         return {**found, "labels": more} if more else found
 
     def ask(self, call: Call, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = {"ask": call.question, "returns": self.type(call.type, path)}
+        found: dict[str, Any] = {"ask": call.question, "returns": self.type_text(call.type, path)}
         if "show" in call.args:
             found["show"] = self.value(call.args["show"], Any, f"{path}.show")
         return self._labelled(found, call, frozenset())

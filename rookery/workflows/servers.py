@@ -59,9 +59,7 @@ def server_tool(keeper: Keeper, name: str, params: dict[str, Param], returns: An
         return await found.function(**arguments)
 
     call.__name__ = call.__qualname__ = name
-    return Tool(
-        call, name=name, effect=True, labels=frozenset({UNTRUSTED}), signature=(params, returns), doc=f"A tool of the MCP server {keeper.name}."
-    )
+    return Tool(call, name=name, labels=frozenset({UNTRUSTED}), signature=(params, returns), doc=f"A tool of the MCP server {keeper.name}.")
 
 
 class Keeper:

@@ -156,11 +156,9 @@ def write_type(type_: Any, name_class: Callable[[type], str]) -> str:
         inner = ["..." if one is Ellipsis else write_type(one, name_class) for one in args]
         return f"{getattr(origin, '__name__', origin)}[{', '.join(inner)}]"
     if isinstance(type_, type) and origin is None:
-        if PLAIN.get(type_.__name__) is type_:
-            return type_.__name__
-        if IMPORTED.get(type_.__name__) == type_.__module__:
-            return type_.__name__
-        return name_class(type_)
+        name: str = type_.__name__
+        is_known = PLAIN.get(name) is type_ or IMPORTED.get(name) == type_.__module__
+        return name if is_known else name_class(type_)
     if isinstance(type_, typing.ForwardRef):
         return type_.__forward_arg__
     bare = strip(type_)
