@@ -51,7 +51,7 @@ def headline(topic: str, sections: list[str]) -> str:
     {sections}"""
 
 
-@tool
+@tool(inline=True)
 def publish(headline: str, sections: list[str]) -> str:
     return "# " + headline + "\n\n" + "\n\n".join(sections)
 
@@ -63,7 +63,7 @@ def article(topic: str) -> str:
     return publish(headline=headline(topic=topic, sections=texts), sections=texts)
 
 
-@tool
+@tool(inline=True)
 def moves(left: list[int]) -> list[list[int]]:
     """Numbers that two of those left can be joined to."""
     found: list[list[int]] = []
@@ -75,7 +75,7 @@ def moves(left: list[int]) -> list[list[int]]:
     return [list(each) for each in dict.fromkeys(map(tuple, found))]
 
 
-@tool
+@tool(inline=True)
 def closeness(left: list[int]) -> float:
     return 1.0 / (1.0 + abs(24 - sum(left)))
 
@@ -86,7 +86,7 @@ def send_mail(to: str, subject: str, text: str) -> str:
     return f"sent to {to}"
 
 
-@tool
+@tool(inline=True)
 def look_up(name: str) -> dict[str, str]:
     """The address of a person."""
     return {"name": name, "mail": f"{name.lower()}@example.org"}
@@ -102,7 +102,7 @@ def translate(text: str, language: str) -> str:
     """Translate into {language}: {text}"""
 
 
-@tool
+@tool(inline=True)
 def glossary(language: str) -> dict[str, str]:
     raise ValueError(f"there is no glossary for {language}")
 
