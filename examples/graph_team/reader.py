@@ -97,9 +97,12 @@ def bare(name: str) -> str:
     return name.strip().strip("\"'")
 
 
+_IS_NOUN = re.compile(NOUN, re.IGNORECASE).fullmatch
+
+
 def is_name(word: str) -> bool:
-    """Whether a word may be a node: no common word, unless it is one letter that is not alone among words."""
-    return bool(word) and (word.lower() not in STOP or (len(word) == 1 and word.isupper())) and not re.fullmatch(NOUN, word, re.IGNORECASE)
+    """Whether a word may be a node: a letter, or no common word."""
+    return len(word) == 1 or (bool(word) and word.lower() not in STOP and not _IS_NOUN(word))
 
 
 def names_in(text: str) -> list[str]:
