@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from rookery.errors import CapabilityMissing, ContextOverflow, RequestRefused
 from rookery.models.model import Capabilities, Chunk, Request, TokenModel
+from rookery.models.prompts import Prompts
 from rookery.models.token_level import Opening
 from rookery.models.worker import Worker
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -142,77 +138,3 @@ class LocalModel:
         if self._prompts is None:
             self._prompts = Prompts(self._loaded().sequence, self._cached_prompts)
         return self._prompts.open(ids)
-
-
-@dataclass(slots=True)
-class _Kept:
-    """A sequence that has read these tokens; its logits after the last one, where they are known."""
-
-    ids: tuple[int, ...]
-    sequence: TokenModel
-    logits: NDArray[np.float32] | None
-
-
-class Prompts:
-    """The keys and values of the latest prompts; a prompt begins at its longest common prefix with one of them."""
-
-    def __init__(self, fresh: Callable[[], TokenModel], most: int) -> None:
-        self._fresh = fresh
-        self._most = most
-        self._kept: list[_Kept] = []
-        """The oldest first."""
-
-    @property
-    def size(self) -> int:
-        """How many are kept now."""
-        return len(self._kept)
-
-    def open(self, ids: Sequence[int]) -> Opening:
-        """A sequence that has read ``ids``, the caller's own."""
-        wanted = tuple(ids)
-        best = max(self._kept, key=lambda kept: _shared(kept.ids, wanted), default=None)
-        known = 0 if best is None else _shared(best.ids, wanted)
-        if best is not None and best.ids == wanted and best.logits is not None:
-            self._touch(best)
-            return Opening(best.sequence.fork(1), best.logits, wanted, known)
-        known = min(known, len(wanted) - 1)  # the last one is evaluated in any case: its logits are wanted
-        self.trim(self._most - 1)
-        if best is not None and known:
-            sequence = best.sequence.fork(1)
-            if known < len(best.ids):
-                sequence.truncate(known)
-        else:
-            sequence = self._fresh()
-        logits = sequence.eval(wanted[known:])[0]
-        if self._most:
-            self._kept.append(_Kept(wanted, sequence, logits))
-            sequence = sequence.fork(1)
-        return Opening(sequence, logits, wanted, known)
-
-    def keep(self, ids: Sequence[int], sequence: TokenModel) -> None:
-        """Keep a sequence that has read ``ids``, in place of those that it begins with."""
-        wanted = tuple(ids)
-        if not self._most or any(kept.ids[: len(wanted)] == wanted for kept in self._kept):
-            return
-        self.trim(self._most - 1)
-        self._kept.append(_Kept(wanted, sequence, None))
-
-    def trim(self, size: int) -> None:
-        """Let go of the oldest, until there are at most ``size``."""
-        del self._kept[: max(0, len(self._kept) - max(0, size))]
-
-    def _touch(self, kept: _Kept) -> None:
-        self._kept.remove(kept)
-        self._kept.append(kept)
-
-
-def _shared(one: tuple[int, ...], other: tuple[int, ...]) -> int:
-    """The length of the longest common prefix."""
-    size = min(len(one), len(other))
-    if one[:size] == other[:size]:
-        return size
-    low, high = 0, size - 1  # one[:low] is equal, one[: high + 1] is not
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
-    return low
