@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from rookery.agents.kit import symbols_in
 from rookery.agents.move import Move, Seen, Use
 from rookery.agents.repeats import Repeats, plain
+from rookery.core.template import as_text
 from rookery.core.value import codec
 from rookery.core.variable import Variable
 from rookery.errors import AgentExhausted, AgentFailing, AgentStuck
@@ -56,14 +57,14 @@ class AgentPlanner(Protocol):
 class Case:
     """One question that an agent works on.
 
-    :param history: what was said before, a question and an answer in turn, the oldest first; values, or variables of the run.
+    :param history: what was said before, a question and an answer in turn, the oldest first.
     :param steps: what was done already: moves, and what came of each of their uses.
     """
 
     def __init__(self, agent: Agent, question: str, *, history: Sequence[Any] = (), steps: Sequence[Any] = ()) -> None:
         self.agent = agent
         self.question = question
-        self.history = list(history)
+        self.history = [as_text(said) for said in history]
         self.steps: list[Any] = list(steps)
         """What was done: moves and results, as variables of the run where a call made them."""
         self.recalled: Any = []

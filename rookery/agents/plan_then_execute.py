@@ -8,7 +8,6 @@ from typing import Any
 from rookery.agents.case import AgentPlanner, Case
 from rookery.agents.kit import is_for_the_run, told
 from rookery.core.function import Tool
-from rookery.core.template import as_text
 from rookery.core.value import codec
 from rookery.errors import AgentFailing, RookeryError
 from rookery.planners.option import at_least
@@ -80,5 +79,5 @@ class PlanThenExecute:
 
 def _task(case: Case) -> str:
     """The question, after what was said before."""
-    said = "\n".join(f"{'answer' if place % 2 else 'question'}: {as_text(text)}" for place, text in enumerate(case.history))
+    said = "\n".join(f"{'answer' if place % 2 else 'question'}: {text}" for place, text in enumerate(case.history))
     return f"What was said before:\n{said}\n\n{case.question}" if said else case.question

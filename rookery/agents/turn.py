@@ -11,7 +11,6 @@ from rookery.agents.move import Move, Seen, answer_offer, move_schema, read_move
 from rookery.core.function import Prompt
 from rookery.core.label import NO_LABELS, Labels
 from rookery.core.policy import Policy
-from rookery.core.template import as_text
 from rookery.decoding.render import Rendered, sampling_of
 from rookery.errors import ParseFailed
 from rookery.models.model import Capabilities, Message, Model, Request, Role, Segment, ToolCall, ToolOffer
@@ -37,7 +36,7 @@ class Note:
     text: str
 
 
-def turn(question: str, history: list[Any], recalled: list[Note], steps: list[Move | Seen], note: str) -> Move:
+def turn(question: str, history: list[str], recalled: list[Note], steps: list[Move | Seen], note: str) -> Move:
     """{history}{recalled}{question}{steps}{note}"""
     raise NotImplementedError  # a prompt: models fill it in
 
@@ -138,7 +137,7 @@ class _Page:
         self.paths = paths
         self.native = native
         self.question: str = args["question"]
-        self.history = [as_text(value) for value in args["history"]]
+        self.history: Sequence[str] = args["history"]
         self.recalled: Sequence[Note] = args["recalled"]
         self.steps: Sequence[Move | Seen] = args["steps"]
         self.note: str = args["note"]
