@@ -37,6 +37,9 @@ def sample(schema: dict[str, Any], whole: dict[str, Any]) -> Any:
 
 def stand_in(request: Request) -> str:
     """Answers any prompt of the pages with some value of the type it asks for."""
+    if "Reply with one JSON object" in request.text and "of this JSON Schema: " in request.text:  # an agent's turn
+        schema = json.loads(request.text.partition("of this JSON Schema: ")[2].partition("\n\n")[0])
+        return json.dumps({"thought": "", "answer": sample(schema, schema)})
     written = request.text.rpartition("JSON Schema:\n")[2]
     if "JSON Schema:\n" in request.text:
         schema = json.loads(written)
