@@ -131,7 +131,8 @@ def _data(log: SQLiteLog, info: RunInfo, view: View) -> dict[str, Any]:
 def _call_data(call: CallView) -> dict[str, Any]:
     return {
         "call": call.call, "status": call.status, "attempts": call.attempts, "seconds": round(_seconds(call), 3), "model": call.model,
-        "cached": call.cached, "value": call.value, "level": call.level, "fault": _fault_data(call.fault, call.call), **spend_data(call.spend),
+        "cached": call.cached, "value": call.value, "level": call.level, "decode": call.guided and call.guided.plain(),
+        "fault": _fault_data(call.fault, call.call), **spend_data(call.spend),
     }
 
 
@@ -174,7 +175,7 @@ def _lines(log: SQLiteLog, info: RunInfo, view: View, manner: Manner, *, every: 
 
 def _call_line(log: SQLiteLog, call: CallView, width: int) -> str:
     words = [word for word in (_spend(call.spend), call.model, "cached" if call.cached else "",
-                               f"{call.attempts} attempts" if call.attempts > 1 else "") if word]
+                               call.guided.line if call.guided else "", f"{call.attempts} attempts" if call.attempts > 1 else "") if word]
     line = f"  {call.call:<{width}}  {call.status:<7}  {_seconds(call):7.2f} s"
     if call.fault is not None and call.status != "done":
         words.append(call.fault.message)

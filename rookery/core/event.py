@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from rookery.core.label import NO_LABELS, Labels
+from rookery.core.report import Report as Report
 from rookery.core.spend import NOTHING_SPENT as NOTHING_SPENT
 from rookery.core.spend import Confidence as Confidence
 from rookery.core.spend import Spend as Spend
@@ -163,6 +164,8 @@ class CallFinished(Event):
     """How likely the model thought its reply; None where log-probabilities were not asked for."""
     held: Any = field(default=None, compare=False, repr=False)
     """The value itself, while the process that made it lives; not logged."""
+    guided: Report | None = None
+    """What the rules of ``decode=`` did to its reply; None without any."""
 
 
 @event
@@ -314,6 +317,8 @@ def _plain(value: Any) -> Any:
         return [*plain, value.sandbox_s] if value.sandbox_s else plain
     if isinstance(value, Confidence):
         return [value.logprob, value.tokens, value.entropy]
+    if isinstance(value, Report):
+        return value.plain()
     if isinstance(value, frozenset):
         return sorted(value)
     return value
@@ -358,13 +363,17 @@ def _confidence(raw: Any) -> Confidence | None:
     return Confidence(_number(logprob), _count(tokens), _number(entropy))
 
 
+def _report(raw: Any) -> Report | None:
+    return None if raw is None else Report.of(_of(dict)(raw))
+
+
 def _mapping(item: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda raw: {key: item(value) for key, value in _of(dict)(raw).items()}
 
 
 _READ: dict[Any, Callable[[Any], Any]] = {
     "str": _text, "int": _count, "float": _number, "bool": _truth, "Labels": _labels, "Fault": _fault, "Spend": _spend,
-    "Confidence | None": _confidence,
+    "Confidence | None": _confidence, "Report | None": _report,
     "dict[str, str]": _mapping(_text), "dict[str, Any]": _of(dict), "dict[str, list[str]]": _mapping(lambda raw: list(map(_text, _of(list)(raw)))),
     "list[list[Any]]": lambda raw: list(map(_row, _of(list)(raw))),
 }  # fmt: skip
@@ -386,7 +395,7 @@ def to_wire(event: Event) -> str:
     if type(event) is CallStarted and event.attempt == 1 and not event.model:  # the two commonest, spelled out: they are the hot path
         return f'["S",{event.at:.3f},{_dumps(event.call)}]'
     if type(event) is CallFinished and event.spend is NOTHING_SPENT and not (
-        event.labels or event.model or event.cached or event.level or event.confidence
+        event.labels or event.model or event.cached or event.level or event.confidence or event.guided
     ):
         return f'["F",{event.at:.3f},{_dumps(event.call)},{_dumps(event.value)}]'
     kind = type(event)

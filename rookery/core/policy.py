@@ -72,6 +72,8 @@ class Policy:
     """Whether an equal call's value is taken from the result cache. None: for prompts whose sampling is
     deterministic (temperature 0 or a seed), and for tools that say ``pure=True``."""
     gather: Gather = all_or_fail
+    decode: Any = None
+    """What the reply must keep to while it is written: a rule of ``rookery.decoding``, or as YAML writes one (a name, a list, a mapping)."""
     inline: bool | None = None
     """A synchronous tool runs on the event loop itself instead of in a thread; only for what takes microseconds."""
 

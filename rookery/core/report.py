@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,36 @@ class Report:
     """The rules that woke."""
     note: str = ""
     """Why a lower level was taken than the model seemed to allow; empty when nothing was amiss."""
+
+    @property
+    def line(self) -> str:
+        """In words, for a screen: the level, and what there is to tell."""
+        counts = [(self.triggers, "triggers"), (self.forbidden, "forbidden"), (self.forced, "forced"), (self.rolled_back, "rolled back"),
+                  (self.late, "late"), (self.empty, "without facts"), (self.unknown, "incomplete"), (self.failed, "analyser failed")]
+        seconds = [f"{seconds * 1000:.0f} ms {what}" for seconds, what in ((self.waited_s, "waited"), (self.masked_s, "masks")) if seconds >= 0.0005]
+        told = [f"{count:,} {what}" for count, what in counts if count] + seconds + ([self.note] if self.note else [])
+        return f"level {self.level}: " + (", ".join(told) or "nothing to do")
+
+    def plain(self) -> dict[str, Any]:
+        """As it stands in a log: what is not 0, by name."""
+        named = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return {name: list(value) if isinstance(value, tuple) else round(value, 6) if isinstance(value, float) else value
+                for name, value in named if value}
+
+    @staticmethod
+    def of(raw: Mapping[str, Any]) -> Report:
+        """From what ``plain`` gave; fields that this version does not know are passed over.
+
+        :raises TypeError: a field has the wrong type.
+        """
+        found: dict[str, Any] = {}
+        for f in fields(Report):
+            if f.name in raw:
+                value = tuple(raw[f.name]) if f.name == "monitors" else raw[f.name]
+                if not isinstance(value, float | int if isinstance(f.default, float) else type(f.default)):
+                    raise TypeError(f"{f.name} is {value!r:.40}")
+                found[f.name] = value
+        return Report(**found)
 
     def __add__(self, other: Report) -> Report:
         names = self.monitors + tuple(name for name in other.monitors if name not in self.monitors)

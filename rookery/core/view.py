@@ -31,6 +31,8 @@ class CallView:
     fault: ev.Fault | None = None
     cached: bool = False
     level: str = ""
+    guided: ev.Report | None = None
+    """What the rules of ``decode=`` did to its reply."""
     elements: int = 0
 
 
@@ -182,6 +184,7 @@ def _call_finished(view: View, event: ev.CallFinished) -> None:
     call = _call(view, event.call)
     _status(view, call, "done")
     call.ended_at, call.value, call.cached, call.level, call.fault = event.at, event.value, event.cached, event.level, None
+    call.guided = event.guided
     if event.spend is not ev.NOTHING_SPENT:
         _spend(view, call, event.spend)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from importlib import import_module
 
+from rookery.core.report import Report
 from rookery.decoding.desk import Desk
 from rookery.decoding.level import Level, Number, Tally, Task
 from rookery.decoding.masked import Asking, Masked
 from rookery.decoding.monitor import Rule
 from rookery.decoding.watch import Wake, Watch
 from rookery.errors import LevelMissing, ParseFailed
-from rookery.models.model import Chunk
+from rookery.models.model import Chunk, Model, Request
 
 NAMES = {1: "mask in this process", 2: "grammar on the server", 3: "stop, check and force", 4: "validate and repair"}
 
@@ -62,39 +62,49 @@ def _levels() -> list[Level]:
     return [*levels, Checked()]
 
 
-@dataclass(slots=True)
 class Guarded:
-    """One reply of a model under a rule: its stream, and what was done to it."""
+    """A model held to a rule: for one call, with all the replies that it takes.
 
-    task: Task
-    level: Level | None = None
+    :param desk: where facts are asked for; whoever made it closes it.
+    """
 
-    async def stream(self) -> AsyncIterator[Chunk]:
-        """The reply as :meth:`rookery.models.model.Model.stream` gives it, held to the rule as far as its level can.
+    def __init__(self, model: Model, rule: Rule, desk: Desk) -> None:
+        self._model, self._rule, self._desk = model, rule, desk
+        self._tally = Tally()
+        self._level: Level | None = None
+
+    @property
+    def report(self) -> Report:
+        """What was done to its replies so far."""
+        return self._tally.report
+
+    async def stream(self, request: Request) -> AsyncIterator[Chunk]:
+        """A reply as :meth:`rookery.models.model.Model.stream` gives it, held to the rule as far as its level can.
 
         :raises LevelMissing: the level that is demanded can't be had.
         :raises ConstraintUnmet: nothing may follow, also after going back.
         """
-        self.level = await level_for(self.task)
-        self.task.tally.level = self.level.number
-        async for chunk in self.level.stream(self.task):
+        task = Task(self._model, request, self._rule, self._desk, self._tally)
+        self._level = await level_for(task)
+        self._tally.level = max(self._tally.level, self._level.number)
+        async for chunk in self._level.stream(task):
             yield chunk
 
     async def check(self, text: str) -> None:
-        """Check the whole text where the level can't vouch for it (below 1).
+        """Check a whole reply where its level can't vouch for it (all but the first).
 
         :raises ParseFailed: it breaks a hard rule; with all the places.
         """
-        if self.level is None or self.level.number == 1:
+        if self._level is None or self._level.number == 1:
             return
-        task = self.task
-        # What a level above 4 has counted it has counted; there the check is only a check.
-        found = await check(text, task.rule, task.desk, task.tally if self.level.number == 4 else Tally())
+        # What a level above the fourth has counted it has counted; there the check is only a check.
+        tally = self._tally
+        found = await check(text, self._rule, self._desk, tally if self._level.number == 4 else Tally())
         if not found:
             return
-        task.tally.forbidden += len(found)
-        if self.level.number < 4 and not task.tally.note:
-            task.tally.note = f"the server did not hold to what it was sent (level {self.level.number}); checked instead"
+        tally.forbidden += len(found)
+        if self._level.number < 4 and not tally.note:
+            tally.note = f"level {self._level.number} did not hold to the rules; checked instead"
         raise ParseFailed("; ".join(f"{place}: {what}" for place, what in found[:3]), faults=found, text=text,
                           hint="; ".join(what for _, what in found[:3]))
 

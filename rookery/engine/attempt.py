@@ -59,7 +59,7 @@ def wait_before(attempts: Attempts, number: int, started: float, error: BaseExce
 
 def falls_back(error: BaseException) -> bool:
     """Whether another model may do what this one could not."""
-    return isinstance(error, ModelError | TimeoutError | errors.CallTimeout | errors.ParseFailed | FlowRefused)
+    return isinstance(error, ModelError | TimeoutError | errors.CallTimeout | errors.ParseFailed | errors.DecodingError | FlowRefused)
 
 
 def fault_of(error: BaseException) -> Fault:

@@ -14,6 +14,7 @@ from rookery.core import event as ev
 from rookery.core.label import SECRET
 from rookery.core.limit import Ledger, Worst
 from rookery.core.policy import Policy
+from rookery.core.report import Report
 from rookery.core.spend import Confidence
 from rookery.core.state import Node
 from rookery.core.tape import _live, living
@@ -25,6 +26,8 @@ from rookery.engine.scores import Scores
 from rookery.errors import CallTimeout, ContextOverflow, LimitReached, LogError, ParseFailed, ReplyCut, RunBusy, SettingMissing
 
 if TYPE_CHECKING:
+    from rookery.decoding.ladder import Guarded
+    from rookery.decoding.monitor import Rule
     from rookery.decoding.render import Rendered
     from rookery.engine.run import Run
     from rookery.models.model import Model, Request, ToolCall, Usage
@@ -49,6 +52,7 @@ class Outcome:
     cached: bool = False
     level: str = ""
     confidence: Confidence | None = None
+    guided: Report | None = None
 
 
 async def carry(run: Run, node: Node) -> None:
@@ -116,7 +120,7 @@ def finish(run: Run, node: Node, value: Any, outcome: Outcome | None = None) -> 
         run.post_last(
             ev.CallFinished(
                 time.time(), node.path, reference, labels, outcome.spend, outcome.model, outcome.cached, outcome.level, outcome.confidence,
-                held=value,
+                held=value, guided=outcome.guided,
             )
         )
 
@@ -243,24 +247,43 @@ async def _prompt(run: Run, node: Node, policy: Policy, model: Model, number: in
         else render(prompt, args, policy, model.capabilities, paths=paths, idempotency_key=key)
     )
     scores = Scores(model, asked=policy.logprobs is not None)
+    rule = policy.decode and _rule(policy.decode, args, rendered.request)
+    guard = _guarded(run, model, rule) if rule else None
     if not _is_cached(policy) or is_secret(run, node):
-        value = await _ask(run, node, policy, model, rendered, spent, scores)
-        return Outcome(value, model=model.capabilities.name, level=rendered.level, confidence=scores.sum)
-    key = digest(f"prompt|{model.capabilities.name}|{rendered.request.fingerprint()}|{prompt.fingerprint()}".encode())
+        value = await _ask(run, node, policy, model, rendered, spent, scores, guard)
+        return Outcome(value, model=model.capabilities.name, level=rendered.level, confidence=scores.sum,
+                       guided=None if guard is None else guard.report)
+    held = f"|{rule!r}" if rule else ""
+    key = digest(f"prompt|{model.capabilities.name}|{rendered.request.fingerprint()}|{prompt.fingerprint()}{held}".encode())
 
     async def make() -> bytes:
-        return scores.pack(node.codec.dump(await _ask(run, node, policy, model, rendered, spent, scores)))
+        return scores.pack(node.codec.dump(await _ask(run, node, policy, model, rendered, spent, scores, guard)))
 
     data, cached = await run.supply.cache.single(key, make)
     body, confidence = scores.unpack(data)
-    return Outcome(node.codec.load(body), model=model.capabilities.name, cached=cached, level=rendered.level, confidence=confidence)
+    guided = None if cached or guard is None else guard.report
+    return Outcome(node.codec.load(body), model=model.capabilities.name, cached=cached, level=rendered.level, confidence=confidence, guided=guided)
+
+
+def _rule(decode: Any, args: Mapping[str, Any], request: Request) -> Rule:
+    from rookery.decoding.rules import bound, rule_of
+
+    return bound(rule_of(decode), args, request)
+
+
+def _guarded(run: Run, model: Model, rule: Rule) -> Guarded:
+    from rookery.decoding.ladder import Guarded
+
+    return Guarded(model, rule, run.supply.desk)
 
 
 def _is_cached(policy: Policy) -> bool:
     return policy.cache if policy.cache is not None else policy.temperature == 0 or policy.seed is not None
 
 
-async def _ask(run: Run, node: Node, policy: Policy, model: Model, rendered: Rendered, spent: list[ev.Spend], scores: Scores) -> Any:
+async def _ask(
+    run: Run, node: Node, policy: Policy, model: Model, rendered: Rendered, spent: list[ev.Spend], scores: Scores, guard: Guarded | None = None
+) -> Any:
     """Ask the model, and ask again with the faults when its text does not parse, a bounded number of times."""
     from rookery.models.model import Message
 
@@ -268,8 +291,10 @@ async def _ask(run: Run, node: Node, policy: Policy, model: Model, rendered: Ren
     repairs = policy.repair if policy.repair is not None else REPAIRS
     elements = _elements(run, node, rendered)
     while True:
-        text, stop, calls = await _reply(run, node, model, request, spent, elements, scores)
+        text, stop, calls = await _reply(run, node, model, request, spent, elements, scores, guard)
         try:
+            if guard is not None:
+                await guard.check(text)
             value = rendered.read(text, calls)
         except ParseFailed as error:
             if repairs <= 0:
@@ -311,7 +336,7 @@ def _elements(run: Run, node: Node, rendered: Rendered) -> Any:
 
 
 async def _reply(
-    run: Run, node: Node, model: Model, request: Request, spent: list[ev.Spend], elements: Any, scores: Scores
+    run: Run, node: Node, model: Model, request: Request, spent: list[ev.Spend], elements: Any, scores: Scores, guard: Guarded | None = None
 ) -> tuple[str, str, tuple[ToolCall, ...]]:
     """One request under the run's limits and the model's concurrency, its text streamed into events."""
     from rookery.models.model import Usage
@@ -329,7 +354,7 @@ async def _reply(
     try:
         async with run.supply.place_for(model):
             sent = True
-            async with aclosing(model.stream(request)) as stream:  # type: ignore[type-var]
+            async with aclosing((guard or model).stream(request)) as stream:  # type: ignore[type-var]
                 async for chunk in stream:
                     if chunk.usage is not None:
                         usage = chunk.usage if usage is None else usage + chunk.usage

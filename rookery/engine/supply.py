@@ -14,6 +14,7 @@ from rookery.engine.cache import ResultCache
 from rookery.errors import SettingMissing
 
 if TYPE_CHECKING:
+    from rookery.decoding.desk import Desk
     from rookery.models.model import Model
 
 
@@ -31,6 +32,7 @@ class Supply:
         self._owned: list[Model] = []
         self._places: dict[int, asyncio.Semaphore] = {}
         self._room = asyncio.Event()
+        self._desk: Desk | None = None
 
     def set_limit(self, limit: Limit | None, *, spent: Spend | None = None, spent_s: float = 0.0) -> None:
         """Put the run under a limit, of which earlier processes have spent some."""
@@ -113,7 +115,18 @@ class Supply:
         """Let those who wait for room look again."""
         self._room.set()
 
+    @property
+    def desk(self) -> Desk:
+        """Where the rules of ``decode=`` ask for facts; its analysers start at the first question."""
+        if self._desk is None:
+            from rookery.decoding.desk import Desk
+
+            self._desk = Desk()
+        return self._desk
+
     async def aclose(self) -> None:
-        """Close the models that this run made."""
+        """Close the models that this run made, and its analysers."""
+        if self._desk is not None:
+            await self._desk.aclose()
         for model in self._owned:
             await model.aclose()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rookery.core import event as ev
 from rookery.core.event import KINDS, Confidence, Event, Fault, from_wire, to_wire
+from rookery.core.report import Report
 from rookery.core.spend import Spend
 from rookery.errors import LogCorrupt, LogTooNew
 
@@ -30,6 +31,9 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     "dict[str, list[str]]": st.dictionaries(texts, st.lists(texts, max_size=2), max_size=2),
     "dict[str, Any]": st.dictionaries(texts, st.none() | st.integers() | texts, max_size=2),
     "Confidence | None": st.none() | st.builds(Confidence, st.floats(-9, 0), st.integers(0, 9), st.floats(0, 9)),
+    "Report | None": st.none() | st.builds(
+        Report, *[st.integers(0, 9)] * 9, *[st.floats(0, 9).map(lambda value: round(value, 6))] * 2, st.lists(texts, max_size=2).map(tuple), texts
+    ),
     "list[list[Any]]": st.lists(
         st.tuples(st.integers(0, 9), st.integers(-1, 9), texts, st.none() | st.floats(-9, 9), texts).map(list), max_size=3
     ),
