@@ -7,6 +7,7 @@ from rookery.core.function import Prompt, Tool, graph, prompt, tool
 from rookery.core.graph import Graph
 from rookery.core.label import Label
 from rookery.core.limit import Limit
+from rookery.core.passage import clear, clear_if, declassify, endorse
 from rookery.core.policy import Attempts, Policy, all_or_fail, keep_ok, none_for_failed
 from rookery.core.variable import Variable
 from rookery.errors import GraphInvalid, RookeryError
@@ -40,6 +41,10 @@ __all__ = [
     "Variable",
     "all_or_fail",
     "ask",
+    "clear",
+    "clear_if",
+    "declassify",
+    "endorse",
     "fork",
     "graph",
     "keep_ok",

@@ -265,8 +265,9 @@ class State:
         plan = node.plan
         labels = plan.labels
         for slot in node.deps:
-            if slot.labels:
-                labels = labels | slot.labels
+            own = slot.labels
+            if own and own is not labels:
+                labels = labels | own if labels else own
         if self.taints or self.branches:
             labels = labels | self.choice(node.path)
         return labels - plan.drops if plan.drops else labels
