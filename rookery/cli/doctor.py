@@ -163,14 +163,14 @@ async def _try_sandboxes() -> dict[str, tuple[bool, str, SandboxFacts]]:
 def list_models(loaded: Settings | None) -> Iterator[dict[str, Any]]:
     """The models that can be named here: each provider's example, and the names of the settings."""
     from rookery.models.provider import EXAMPLES, PROVIDERS
-    from rookery.models.skills import SKILLS
+    from rookery.models.skills import TRAINED
 
-    for name in SKILLS:
+    for name, trained in TRAINED.items():
         files = embedded_files(name)
         size = sum(file.stat().st_size for file in files)
         state = f"ready: {size / 1_000_000:.1f} MB, trained by this project" if files else "its weights are missing from this installation"
         yield {"model": f"embedded:{name}", "provider": "embedded", "ready": bool(files), "state": state, "needs": NEEDS["embedded"],
-               "skills": [skill.name for skill in SKILLS[name]]}
+               "skills": [skill.name for skill in trained.skills]}
     for provider, place in PROVIDERS.items():
         if provider == "embedded":
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from rookery.errors import CapabilityMissing, ContextOverflow, RequestRefused
@@ -44,12 +45,14 @@ class LocalModel:
 
     :param load: makes the engine, at the first request and in the worker thread; again after :meth:`aclose`.
     :param cached_prompts: how many prompts' keys and values are kept: what a prompt shares with one of them is not computed again.
+    :param cached_tokens, first_tokens, least_shared_tokens: see :class:`rookery.models.prompts.Prompts`.
     """
 
-    def __init__(self, capabilities: Capabilities, load: Callable[[], Engine], *, cached_prompts: int) -> None:
+    def __init__(self, capabilities: Capabilities, load: Callable[[], Engine], *, cached_prompts: int, cached_tokens: int | None = None,
+                 first_tokens: int = 0, least_shared_tokens: int = 1) -> None:
         self._capabilities = capabilities
         self._load = load
-        self._cached_prompts = cached_prompts
+        self._remembering = partial(Prompts, most=cached_prompts, tokens=cached_tokens, first=first_tokens, least=least_shared_tokens)
         self._worker = Worker(capabilities.name.partition(":")[0])
         self._engine: Engine | None = None
         self._prompts: Prompts | None = None
@@ -136,5 +139,5 @@ class LocalModel:
 
     def _open(self, ids: Sequence[int]) -> Opening:
         if self._prompts is None:
-            self._prompts = Prompts(self._loaded().sequence, self._cached_prompts)
+            self._prompts = self._remembering(self._loaded().sequence)
         return self._prompts.open(ids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rookery.models.model import TokenModel
 from rookery.models.token_level import Opening
@@ -34,7 +34,7 @@ class Prompts:
     :param fresh: an empty sequence.
     :param most: so many prompts are kept, those last used.
     :param tokens: at most so many tokens are kept in all, shared ones counted once; None: no bound.
-    :param first: so many tokens at the begin of each prompt are computed by themselves, as all prompts of a kind begin with them.
+    :param first: so many tokens at the begin of each prompt are its instruction: computed by itself, and kept for good.
     :param least: a prefix that ends inside what is kept counts from so many tokens on. A very high number makes every reply the same to the
         last bit, whatever was asked before: the rounding of a product depends on how many tokens are computed together.
     """
@@ -43,12 +43,11 @@ class Prompts:
         self._fresh = fresh
         self._most, self._tokens, self._first, self._least = most, tokens, first, least
         self._kept: dict[tuple[int, ...], _Kept] = {}
-        """The one that was not used for longest comes first."""
 
     @property
     def size(self) -> int:
-        """How many are kept now."""
-        return len(self._kept)
+        """How many are kept now, instructions not counted."""
+        return len(self._aging())
 
     def open(self, ids: Sequence[int]) -> Opening:
         """A sequence that has read ``ids``, the caller's own."""
@@ -57,10 +56,12 @@ class Prompts:
         if found is not None and found.logits is not None:
             self._touch(found)
             return Opening(found.sequence.fork(1), found.logits, wanted, len(wanted))
-        if 0 < self._first < len(wanted) and wanted[: self._first] not in self._kept and self._most > 1:
+        is_new_kind = 0 < self._first < len(wanted) and wanted[: self._first] not in self._kept
+        if is_new_kind:
             self._read(wanted[: self._first])
-        kept, cached = self._read(wanted)
-        return Opening(kept.sequence.fork(1) if self._most else kept.sequence, kept.logits, wanted, cached)  # type: ignore[arg-type]
+        kept = self._read(wanted)
+        sequence = kept.sequence.fork(1) if self._most else kept.sequence
+        return Opening(sequence, cast("NDArray[np.float32]", kept.logits), wanted, 0 if is_new_kind else len(wanted) - kept.computed)
 
     def keep(self, ids: Sequence[int], sequence: TokenModel) -> None:
         """Keep a sequence that has read ``ids`` and is used no more, for the prompts that go on from it."""
@@ -72,10 +73,16 @@ class Prompts:
 
     def trim(self, size: int) -> None:
         """Let go of those that were not used for longest, until there are at most ``size``."""
-        for ids in list(self._kept)[: max(0, len(self._kept) - max(0, size))]:
+        aging = self._aging()
+        for ids in aging[: max(0, len(aging) - max(0, size))]:
             del self._kept[ids]
 
-    def _read(self, wanted: tuple[int, ...]) -> tuple[_Kept, int]:
+    def _aging(self) -> list[tuple[int, ...]]:
+        """All but the instructions, which are few and short: the one that was not used for longest comes first."""
+        return [ids for ids in self._kept if len(ids) != self._first]
+
+    def _read(self, wanted: tuple[int, ...]) -> _Kept:
+        """A sequence that reads these tokens, kept."""
         start, known = self._longest(wanted)
         known = min(known, len(wanted) - 1)  # the last one is evaluated in any case: its logits are wanted
         self._make_room(start)
@@ -87,7 +94,7 @@ class Prompts:
             sequence, known = self._fresh(), 0
         kept = _Kept(wanted, sequence, sequence.eval(wanted[known:])[0], len(wanted) - known)
         self._add(kept)
-        return kept, known
+        return kept
 
     def _longest(self, wanted: tuple[int, ...]) -> tuple[_Kept | None, int]:
         """What shares the longest prefix with ``wanted``, and how long that is."""
@@ -109,8 +116,8 @@ class Prompts:
             return
         self._kept.pop(kept.ids, None)
         self._kept[kept.ids] = kept
-        while self._tokens is not None and len(self._kept) > 1 and sum(each.computed for each in self._kept.values()) > self._tokens:
-            self.trim(len(self._kept) - 1)
+        while self._tokens is not None and self.size > 1 and sum(each.computed for each in self._kept.values()) > self._tokens:
+            self.trim(self.size - 1)
 
     def _touch(self, kept: _Kept) -> None:
         self._kept[kept.ids] = self._kept.pop(kept.ids)

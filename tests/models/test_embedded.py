@@ -11,12 +11,13 @@ from contextlib import aclosing
 import pytest
 
 from rookery.errors import CapabilityMissing, ContextOverflow, ModelUnknown, RequestRefused, SkillMissing
-from rookery.models.embedded import CONTEXT_TOKENS, WEIGHTS, EmbeddedModel
+from rookery.models.embedded import WEIGHTS, EmbeddedModel
 from rookery.models.model import Chunk, Message, Request, Sampling, ToolOffer, complete
 from rookery.models.provider import model as model_of
-from rookery.models.skills import EXPRESSION, JUDGE, NEXT_STEPS
+from rookery.models.skills import EXPRESSION, JUDGE, NEXT_STEPS, TRAINED
 from rookery.testing import check_model
 
+CONTEXT_TOKENS = TRAINED["game24"].context_tokens
 HAND = NEXT_STEPS.prompt("1 1 4 6")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery.models.skills import EXPRESSION, JUDGE, NEXT_STEPS, Skill
+from rookery.models.skills import EXPRESSION, JUDGE, NEXT_STEPS, Form
 from training.game24 import data
 from training.game24.data import LINES, Example, Generator, Move, hand_of, moves, read_hands, solvable, tokenizer
 
@@ -41,7 +41,7 @@ def examples(generator: Generator) -> list[Example]:
     return list(sample(generator, 350))
 
 
-def answers_to(examples: list[Example], skill: Skill) -> list[tuple[str, str]]:
+def answers_to(examples: list[Example], skill: Form) -> list[tuple[str, str]]:
     """(prompt, answer) of the examples of a skill."""
     pairs = [(TOKENS.decode(example.prompt), TOKENS.decode(example.answer)) for example in examples]
     return [(prompt, answer) for prompt, answer in pairs if prompt.startswith(skill.opening)]
