@@ -22,6 +22,8 @@ from rookery.engine.sqlite import SQLiteLog
 
 MANY = 60
 """So many calls are listed unless all are asked for."""
+CONVERSATION = "conversation"
+"""The program of a conversation with an agent (``rookery.agents.conversation``)."""
 MANY_TREES = 3
 """Of so many searches the tree is drawn unless all are asked for."""
 
@@ -157,6 +159,7 @@ def _lines(log: SQLiteLog, info: RunInfo, view: View, manner: Manner, *, every: 
     if len(shown) < len(calls):
         yield f"  … {len(calls) - len(shown):,} more; --all lists them"
     yield from _trees(view, every=every)
+    yield from _said(log, view, every=every)
     if view.value:
         yield "value"
         yield from (f"  {line}" for line in plainly(_without_tree(plain(view.value, log.get))).splitlines())
@@ -200,6 +203,26 @@ def _trees(view: View, *, every: bool) -> Iterator[str]:
         yield from (f"  {line}" for line in draw(tree, width=width, max_nodes=MANY if every else 30).splitlines())
     if len(trees) > MANY_TREES and not every:
         yield f"  … {len(trees) - MANY_TREES:,} more searches; --all draws them"
+
+
+def _said(log: SQLiteLog, view: View, *, every: bool) -> Iterator[str]:
+    """What was said in a conversation, the latest of it; without what a terminal would obey."""
+    from rookery.planners.draw import plain as harmless
+
+    said: list[tuple[str, str]] = []
+    for call in view.calls.values():
+        host, _, leaf = call.call.rpartition("/")
+        if host != CONVERSATION or not call.value or leaf.partition("~")[0] == "remember":
+            continue
+        value = plain(call.value, log.get)
+        name = leaf.partition("~")[0]
+        said.append(("you", str(value)) if name == "ask" else (name, str(value.get("text", "")) if isinstance(value, dict) else str(value)))
+    if said:
+        yield "said" + (f"     (the last {MANY} of {len(said):,}; --all lists them)" if len(said) > MANY and not every else "")
+    for who, text in said if every else said[-MANY:]:
+        first, *rest = [harmless(line) for line in text.splitlines()] or [""]
+        yield f"  {who}: {first}"
+        yield from (f"    {line}" for line in rest)
 
 
 def _seconds(call: CallView) -> float:
