@@ -200,6 +200,27 @@ def check(
 
 @app.command()
 @guarded
+def explain(
+    program: ProgramArg,
+    inputs: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]…", help="The program's inputs, as for run.")] = None,
+    model: ModelOpt = None, log: LogOpt = None, tools: ToolsOpt = None,
+    guess: Annotated[list[str] | None, typer.Option("--guess", metavar="CALL.PART=N", help="Parts: tokens, items, seconds, yes, turns, error.")] = None,
+    pace: Annotated[list[str] | None, typer.Option("--pace", metavar="MODEL=S,S,S", help="Seconds of a request, a token in, a token out.")] = None,
+    parallel: Annotated[str, typer.Option("--parallel", metavar="N,N", help="Calls in flight to tell the time for.")] = "1,2,8",
+    tune: Annotated[list[str] | None, typer.Option("--tune", metavar="INPUT=V,V", help="Compare values of one input.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Learn nothing from earlier runs in the log.")] = False, as_json: JsonOpt = False,
+) -> None:
+    """Say what a program will take before it runs: calls, tokens, cost, time, error. Nobody is asked."""
+    from rookery.cli.drive import log_path
+    from rookery.cli.explain import explain as explained
+    from rookery.cli.load import load
+
+    explained(load(program, tools=tools or ()), inputs or [], model=model, log=log_path(log), guesses=guess or [], paces=pace or [],
+              parallel=parallel, tune=tune or [], fresh=fresh, as_json=as_json)
+
+
+@app.command()
+@guarded
 def doctor(log: LogOpt = None, as_json: JsonOpt = False) -> None:
     """Report on Python, packages, the log, settings, keys (never their values) and models."""
     from rookery.cli.doctor import doctor as report

@@ -67,7 +67,7 @@ def is_workflow(spec: str) -> bool:
 
 
 def _workflow(spec: str, tools: Sequence[str]) -> Program:
-    from rookery.workflows.load import load as load_workflow
+    from rookery.workflows.loading import load as load_workflow
 
     given = [program.subject for place in tools for program in load_all(place) if isinstance(program.subject, Tool | Graph)]
     path = Path(spec).expanduser()

@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from rookery.cli.drive import log_path
 from rookery.cli.steer import found
 from rookery.engine.door import new_id
@@ -55,7 +57,10 @@ def _demo(light: bool) -> None:
 def _show(opened: SQLiteLog, path: Path, **options: Any) -> None:
     from rookery.tui.app import RookeryApp
 
-    RookeryApp(opened, place_of_log=str(path), **options).run()
+    app = RookeryApp(opened, place_of_log=str(path), **options)
+    app.run()
+    if app.return_code:
+        raise typer.Exit(app.return_code)
 
 
 def _needs_terminal() -> None:

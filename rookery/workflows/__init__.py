@@ -3,13 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rookery.workflows.load import load, parse
-    from rookery.workflows.same import meaning, same
-    from rookery.workflows.save import save
+    from rookery.workflows.equality import meaning, same
+    from rookery.workflows.loading import load, parse
+    from rookery.workflows.saving import save
     from rookery.workflows.workflow import Workflow
 
 __all__ = ["Workflow", "load", "meaning", "parse", "same", "save"]
-_AT_FIRST_USE = {"Workflow": "workflow", "load": "load", "meaning": "same", "parse": "load", "same": "same", "save": "save"}
+_AT_FIRST_USE = {
+    "Workflow": "workflow", "load": "loading", "meaning": "equality", "parse": "loading", "same": "equality", "save": "saving"
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -85,8 +85,8 @@ def read_formula(text: str, node: Node, variables: Mapping[str, str], reader: Re
     if not text.strip():
         reader.fault(node, "the condition is empty", path, kind="expression")
         return None
-    if "$" in text:
-        at = text.index("$")
+    at = next((token.start for token in _tokens(text) if token.text == "$"), -1)
+    if at >= 0:
         reader.fault(
             node, "names stand without $ in a condition", path, hint=f"write {text.replace('$', ''):.80}", kind="expression", start=at, length=1
         )
@@ -202,11 +202,14 @@ class Formula:
         found = _ERROR.search(message)
         start = _offset(self.text, int(found[1]), int(found[2])) if found else 0
         said = found[3] if found else message.partition("\n")[0]
-        words, hint, length = _in_words(said, self.scope, known)
-        token = next((token for token in self.tokens if token.start == start), None)
-        if token is None and start > 0 and _UNDECLARED.search(said):  # the checker names the dot, we the name
-            token = next((token for token in reversed(self.tokens) if token.start < start and token.kind == "name"), None)
-            start = token.start if token is not None else start
+        missing = _UNDECLARED.search(said)
+        at = next((at for at, token in enumerate(self.tokens) if token.start == start), None)
+        if missing and (at is None or self.tokens[at].kind != "name"):  # the checker names the dot or the bracket, we the name before it
+            at = next((at for at in range(len(self.tokens) - 1, -1, -1) if self.tokens[at].start < start and self.tokens[at].kind == "name"), None)
+        token = self.tokens[at] if at is not None else None
+        is_called = at is not None and at + 1 < len(self.tokens) and self.tokens[at + 1].text == "("
+        words, hint, length = _in_words(said, self.scope, known, is_called=is_called)
+        start = token.start if token is not None else start
         reader.fault(self.node, words, self.place, hint=hint, kind="expression", start=min(start, len(self.text)),
                      length=length or (len(token.text) if token is not None else 1))  # fmt: skip
 
@@ -332,14 +335,17 @@ def _with_float(text: str, message: str) -> str | None:
     return None
 
 
-def _in_words(said: str, scope: Mapping[str, str], known: Mapping[str, Any]) -> tuple[str, str, int]:
+_FUNCTIONS = "functions are size, has, all, exists, startsWith, endsWith, contains, matches, int, double, string, …"
+
+
+def _in_words(said: str, scope: Mapping[str, str], known: Mapping[str, Any], *, is_called: bool) -> tuple[str, str, int]:
     """What the checker says in the words of those who write conditions: the message, a hint, and how much is meant."""
     found = _UNDECLARED.search(said)
+    if found and is_called:
+        return f"there is no function {found[1]}", _FUNCTIONS, len(found[1])
     if found:
         name = found[1].partition(".")[0]
-        hint = (
-            nearest(name, scope) or f"names are {', '.join(list(scope)[:12]) or 'none'}; functions size, has, all, exists, startsWith, matches, in, …"
-        )
+        hint = nearest(name, scope) or f"names are {', '.join(list(scope)[:12]) or 'none'}; {_FUNCTIONS}"
         return f"there is no input or call {name}", hint, len(name)
     found = _OVERLOAD.search(said)
     if found:

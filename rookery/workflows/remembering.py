@@ -36,7 +36,8 @@ def memory_tools(shared: Shared, spec: form.Memory) -> list[Tool[..., Any]]:
                 node, f"there is no input {str(one.hole)[1:-1]}", "memory.scope", hint=hint, kind="reference", start=one.start, length=one.length
             )
     path = _folder(shared, spec)
-    if not names:
+    names = [name for name in names if name in shared.workflow.inputs]
+    if not found:
         try:
             _memory(path, spec, spec.scope)
         except ScopeInvalid as error:
@@ -70,7 +71,7 @@ def _tool(shared: Shared, spec: form.Memory, path: Path, name: str, names: list[
     from rookery.memory.item import RECALLED
 
     first = {"keep": "text", "recall": "query", "history": "subject"}[name]
-    template = Template.parse(spec.scope, path="memory.scope") if names else None
+    template = Template.parse(spec.scope, path="memory.scope") if names and not shared.reader.faults else None
 
     async def call(**arguments: Any) -> str:
         given = {hole: arguments.pop(HIDDEN + hole) for hole in names}

@@ -134,6 +134,7 @@ class Shared:
             if hasattr(class_, "model_rebuild"):
                 try:
                     class_.model_rebuild(force=True, _types_namespace=self.types)
+                    class_.__annotations__ = {name: info.annotation for name, info in class_.__pydantic_fields__.items()}
                 except (NameError, TypeError, RecursionError) as error:  # an alias of a class that stands below it
                     node = nodes[class_.__name__]
                     self.reader.fault(node.label or node, f"the type can't be made: {error}", f"types.{class_.__name__}", kind="type")

@@ -136,8 +136,10 @@ class _Loader:
                 return None
             found, faults = self.workflow(data, str(place), place)
             shared.reader.faults.extend(faults)
-            if found is not None:
-                self.made[whole] = found
+            if found is None or faults:
+                return None
+            self.made[whole] = found
+            shared.origins.update(found.shared.origins)
             return found
 
         return load_file
