@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rookery.decoding.arity import arity
+    from rookery.decoding.automaton import Automaton
     from rookery.decoding.beam import diverse_beam
     from rookery.decoding.best import best_of_n
     from rookery.decoding.contrast import contrast
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from rookery.decoding.enum_members import enum_members
     from rookery.decoding.imports import imports
     from rookery.decoding.instantiation import instantiation
+    from rookery.decoding.jedi_analyser import Jedi
     from rookery.decoding.ladder import Guarded, check
+    from rookery.decoding.language_server import LanguageServer
     from rookery.decoding.level import Level, Tally, Task
     from rookery.decoding.members import members
     from rookery.decoding.monitor import Analyser, Constraint, Cursor, Facts, Monitor, Query, Rule, Site
@@ -35,11 +38,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Analyser",
+    "Automaton",
     "Constraint",
     "Cursor",
     "Desk",
     "Facts",
     "Guarded",
+    "Jedi",
+    "LanguageServer",
     "Level",
     "Monitor",
     "Query",
@@ -78,7 +84,7 @@ _AT_FIRST_USE = (
     | dict.fromkeys(("choice", "citations", "file_paths", "grammar", "ids", "json_schema", "named", "regex", "rule_of"), "rules")
     | dict.fromkeys(("tool_names", "units"), "rules")
     | {name: name for name in ("arity", "contrast", "enum_members", "imports", "instantiation", "members", "switching", "typestate")}
-    | {"Desk": "desk", "best_of_n": "best", "diverse_beam": "beam"}
+    | {"Automaton": "automaton", "Jedi": "jedi_analyser", "LanguageServer": "language_server", "Desk": "desk", "best_of_n": "best", "diverse_beam": "beam"}
 )
 """By name: its module. A program without rules loads none of them: it only reads values out of text."""
 

@@ -6,6 +6,8 @@ One JSON object a line comes in and goes out. It ends when its input does, also 
 from __future__ import annotations
 
 import builtins
+import gc
+import itertools
 import json
 import keyword
 import os
@@ -18,6 +20,8 @@ from typing import Any
 MOST = 5_000
 """Names of one answer; of more only the number is told."""
 MEMORY_BYTES = 4 << 30
+TIDIED = 16
+"""After so many answers garbage is collected, if nobody waits."""
 _ENUM = {"_missing_", "_generate_next_value_", "name", "value"}
 
 
@@ -42,7 +46,8 @@ class Worker:
         script = self._script(before + filler + after, asked["path"])
         at = (before.count("\n") + 1, len(before) - before.rfind("\n") - 1)
         if asked["kind"] == "signatures":
-            return {"signatures": [_parameters(signature) for signature in script.get_signatures(*at)]}
+            found = [_parameters(signature) for signature in script.get_signatures(*at)]
+            return {"signatures": [] if any(_is_inherited(parameters, asked["detail"]) for parameters in found) else found}
         return _named(script.complete(*at), with_kinds=asked["kind"] == "classes")
 
     def _script(self, text: str, path: str) -> Any:
@@ -90,9 +95,20 @@ def _kind(name: Any) -> str:
 
 
 def _parameters(signature: Any) -> list[list[Any]]:
+    """A signature's parameters as they are written: what ``*args`` is passed on to would be a guess (often that there is nothing)."""
+    from jedi.api.classes import ParamName
+
     kinds = {"POSITIONAL_ONLY": "positional", "POSITIONAL_OR_KEYWORD": "either", "KEYWORD_ONLY": "keyword",
              "VAR_POSITIONAL": "rest", "VAR_KEYWORD": "keywords"}
-    return [[parameter.name, kinds[parameter.kind.name], not _has_default(parameter)] for parameter in signature.params]
+    names = signature._signature.get_param_names(resolve_stars=False)
+    written = [ParamName(signature._inference_state, name) for name in names]
+    return [[parameter.name, kinds[parameter.kind.name], not _has_default(parameter)] for parameter in written]
+
+
+def _is_inherited(parameters: list[list[Any]], callee: str) -> bool:
+    """Whether jedi took a base's constructor for one that is made: of a NamedTuple, or a dataclass's ``__init__``."""
+    names = [name for name, _, _ in parameters]
+    return names[:2] == ["typename", "fields"] or (callee.endswith("__init__") and names in ([], ["self"]))
 
 
 def _has_default(parameter: Any) -> bool:
@@ -124,7 +140,10 @@ def main() -> None:
 
     threading.Thread(target=listen, daemon=True).start()
     worker = Worker(project, python)
-    while True:
+    gc.disable()  # it would look through all of jedi's objects in the middle of an answer
+    for number in itertools.count(1):
+        if number % TIDIED == 0 and lines.empty():
+            gc.collect()
         asked = json.loads(lines.get())
         try:
             answer = worker.answer(asked)

@@ -53,7 +53,7 @@ class Members(Steady):
         own = looked_into.partition(".")[0] in _OWN or looked_into.startswith("super(")
         if name.startswith("__") and name.endswith("__"):
             if self.dunder == "usual":
-                return name not in UNUSUAL or looked_into.startswith("super(") or _is_class(looked_into)
+                return name not in UNUSUAL or own or _is_class(looked_into)
             return self.dunder == "all"
         if name.startswith("_"):
             return self.private == "all" or (self.private == "own" and own)

@@ -260,7 +260,8 @@ def bridge(where: Spot, after: str) -> str:
     Nothing where the text after already closes what is open.
     """
     closed = _closes(after) if after.strip() else 0
-    missing = [_CLOSER[bracket.text] for bracket in reversed(where.brackets)][closed:]
+    missing = [_CLOSER[bracket.text] for bracket in reversed(where.brackets)]
+    missing = missing[: max(0, len(missing) - closed)]
     if where.quote and after[:1000].partition("\n")[0].find(where.quote) < 0:
         missing.append(where.quote)
     found = "".join(missing)
