@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from rookery.core.label import NO_LABELS, Labels
@@ -390,14 +391,20 @@ _WIRE = {kind: _wire(kind) for kind in KINDS}
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
 
+@lru_cache(256)
+def _labels_on_wire(labels: Labels) -> str:
+    return _dumps(sorted(labels))
+
+
 def to_wire(event: Event) -> str:
     """The event as one line of JSON, at most milliseconds kept of its time."""
     if type(event) is CallStarted and event.attempt == 1 and not event.model:  # the two commonest, spelled out: they are the hot path
         return f'["S",{event.at:.3f},{_dumps(event.call)}]'
     if type(event) is CallFinished and event.spend is NOTHING_SPENT and not (
-        event.labels or event.model or event.cached or event.level or event.confidence or event.guided
+        event.model or event.cached or event.level or event.confidence or event.guided
     ):
-        return f'["F",{event.at:.3f},{_dumps(event.call)},{_dumps(event.value)}]'
+        labels = f",{_labels_on_wire(event.labels)}" if event.labels else ""
+        return f'["F",{event.at:.3f},{_dumps(event.call)},{_dumps(event.value)}{labels}]'
     kind = type(event)
     names, defaults, _ = _WIRE[kind]
     values = [getattr(event, name) for name in names]
