@@ -426,9 +426,10 @@ def _owner() -> str:
 
 
 def _born(pid: int) -> str:
-    """When a process was started, as far as this system says; tells a process from a later one of the same number."""
+    """When a process was started, as far as this system says; tells a process from a later one of the same number, and from its remains."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[19] if fields[0] not in "ZX" else "ended"
     except (OSError, IndexError):
         return "0"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import signal
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -101,6 +102,8 @@ class RookeryApp(App[None]):
             [(110, 120, 132), (190, 50, 56), (60, 125, 52), (155, 105, 12), (50, 100, 150), (140, 60, 138), (20, 115, 130), (20, 26, 33)],
         )  # fmt: skip
         self.theme = ink.LIGHT.name if self._light else ink.DARK.name
+        for number in (signal.SIGTERM, signal.SIGHUP) if os.name == "posix" and not self.is_headless else ():
+            asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         run, program, page, carrier = self._first
         if carrier is not None:
             self._carriers[run] = carrier

@@ -94,7 +94,7 @@ class RunPage(Page):
         except RookeryError as error:
             self.notify(error.reason, severity="error", markup=False)
         else:
-            self.notify(done if watch.is_carried else f"{done}; r resumes the run", markup=False, timeout=3)
+            self.notify(done if watch.is_carried_now() else f"{done}; r resumes the run", markup=False, timeout=3)
 
     def action_pause(self) -> None:
         """Start no further calls, or start them again."""
@@ -151,7 +151,7 @@ class RunPage(Page):
         watch = self.current
         if watch is None:
             return
-        if watch.is_carried:
+        if watch.is_carried_now():
             self.notify("somebody carries it out already", severity="warning")
         elif watch.view.status == "finished":
             self.notify("it is finished; e forks it with a change", severity="warning")
@@ -188,7 +188,7 @@ class RunPage(Page):
             self.notify("it was answered elsewhere", severity="warning")
             return
         self._post("answer", call, value, done=f"{ink.line(call, 60)} is answered")
-        if not watch.is_carried:
+        if not watch.is_carried_now():
             self.rookery.carry(["resume", watch.run], "it is resumed")
 
     # ---------------------------------------------------------------- edits
@@ -235,7 +235,7 @@ class RunPage(Page):
             self.rookery.carry(words, "a fork begins; only what depends on it runs", new=True)
             return
         self._post("edit", place, value, done=f"{ink.line(place, 60)} is changed; only what depends on it runs again")
-        if not watch.is_carried:
+        if not watch.is_carried_now():
             self.rookery.carry(["resume", watch.run], "it is resumed")
 
     def action_edit_prompt(self) -> None:

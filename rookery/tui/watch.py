@@ -76,6 +76,12 @@ class Watch:
         """Whether some process carries the run out now."""
         return bool(self.info.owner)
 
+    def is_carried_now(self) -> bool:
+        """The same, asked of the log at this moment: before something is begun that depends on it. Raises LogError."""
+        self.info = next((info for info in self.log.runs() if info.run == self.run), self.info)
+        self._info_at = self._clock()
+        return self.is_carried
+
     @property
     def status(self) -> str:
         """``running``, ``waiting``, ``paused``, ``stopped`` (nobody carries it out), ``finished`` or ``failed``, of what is shown."""

@@ -46,6 +46,8 @@ async def check_screen(pilot: Pilot[Any], name: str) -> None:
     for each in app.screen.query("Input, TextArea"):
         assert isinstance(each, Input | TextArea)
         each.cursor_blink = False
+        if isinstance(each, TextArea):
+            each.show_cursor = False
     await pilot.pause()
     svg = _ID.sub("terminal", app.export_screenshot(title="rookery")) + "\n"
     stored = FOLDER / f"{name}.svg"
