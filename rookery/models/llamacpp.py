@@ -69,7 +69,7 @@ class LlamaCppModel(LocalModel):
             raise SettingWrong(f"{full_name}: context_tokens is {window}; the model has {trained}", model=full_name)
         capabilities = Capabilities(full_name, context_tokens=window, max_output_tokens=window, is_local=True, logprobs=True, token_level=True,
                                     exact_token_count=True, max_in_flight=max_in_flight, price_usd=(0.0, 0.0), origin="trained")
-        options = {"window": window, "room": room, "siblings": siblings, "threads": threads or _processors(), "gpu_layers": gpu_layers}
+        options = {"window": window, "room": room, "siblings": min(siblings, room), "threads": threads or _processors(), "gpu_layers": gpu_layers}
         load = partial(_load, path, header, full_name, options, self_test, self.release)
         super().__init__(capabilities, load, cached_prompts=cached_prompts)
 

@@ -34,14 +34,13 @@ class LlamaCppHost:
         self.window = int(options["window"])
         self._release = release
         self._api: Any = llama_cpp
-        self._model: Any = None
         self._context: Any = None
         self._quiet = _silence(llama_cpp)
         llama_cpp.llama_backend_init()
-        self._model = self._read(path, options)
+        self._weights = _Weights(llama_cpp, self._read(path, options))
         self._context = self._make_context(options)
         self._memory = llama_cpp.llama_get_memory(self._context)
-        self.vocabulary = _Words(llama_cpp, self._model)
+        self.vocabulary = _Words(llama_cpp, self._weights)
         self._size = len(self.vocabulary.tokens)
         self._free = deque(range(int(options["siblings"])))
         self._dropped: deque[int] = deque()
@@ -66,7 +65,7 @@ class LlamaCppHost:
         params.kv_unified, params.no_perf = True, True
         if hasattr(params, "swa_full"):
             params.swa_full = True  # so that layers that look back a window only can be rolled back
-        context = self._api.llama_init_from_model(self._model, params)
+        context = self._api.llama_init_from_model(self._weights.pointer, params)
         if not context:
             raise MemoryShort(f"llama.cpp can't make room for {params.n_ctx} tokens", model=self.name, hint="lower kv_tokens or context_tokens")
         return context
@@ -80,7 +79,7 @@ class LlamaCppHost:
 
         :raises RequestRefused: the template does not take these messages.
         """
-        template = self._api.llama_model_chat_template(self._model, None)
+        template = self._api.llama_model_chat_template(self._weights.pointer, None)
         if not template:
             return self.vocabulary.tokenize(request.text, special=False, opening=True)
         from llama_cpp.llama_chat_format import Jinja2ChatFormatter
@@ -98,12 +97,12 @@ class LlamaCppHost:
         return words.tokenize(text, special=True, opening=False)
 
     def close(self) -> None:
-        """Free the context and the weights."""
+        """Free the context, and the weights unless somebody still holds the vocabulary; sequences can't be used any more."""
         if self._context:
             self._api.llama_batch_free(self._batch)
             self._api.llama_free(self._context)
-            self._api.llama_model_free(self._model)
             self._context = None
+            del self._weights
 
     # ------------------------------------------------------------------ sequences
 
@@ -112,6 +111,8 @@ class LlamaCppHost:
 
         :raises ModelBusy: so many are not free, also without cached prompts.
         """
+        if not self._context:
+            raise ValueError("the model of this sequence was closed")
         self._clear_dropped()
         while len(self._free) < count and self._release():
             self._clear_dropped()
@@ -130,11 +131,13 @@ class LlamaCppHost:
             self._free.append(slot)
 
     def copy_slot(self, old: int, new: int) -> None:
-        """Let the new sequence share all of the old one's cells."""
+        """Let the new sequence, just taken, share all of the old one's cells."""
         self._api.llama_memory_seq_cp(self._memory, old, new, -1, -1)
 
     def cut_slot(self, slot: int, length: int) -> bool:
         """Forget what is behind ``length``; False where the model can't (recurrent layers), and then all is forgotten."""
+        if not self._context:
+            return True
         if length and self._api.llama_memory_seq_rm(self._memory, slot, length, -1):
             return True
         self._api.llama_memory_seq_rm(self._memory, slot, -1, -1)
@@ -142,6 +145,8 @@ class LlamaCppHost:
 
     def evaluate(self, slots: list[int], start: int, rows: list[list[int]]) -> Array:
         """Append to each sequence its row; logits after the last tokens, (B, V)."""
+        if not self._context:
+            raise ValueError("the model of this sequence was closed")
         entries = [(token, start + at, slot, at + 1 == len(row)) for slot, row in zip(slots, rows, strict=True) for at, token in enumerate(row)]
         out = np.empty((len(slots), self._size), np.float32)
         filled = 0
@@ -179,12 +184,21 @@ def _silence(api: Any) -> Any:
     return quiet
 
 
+class _Weights:
+    """The loaded model; freed when nobody holds it any more, so that a vocabulary outlives its model."""
+
+    def __init__(self, api: Any, pointer: Any) -> None:
+        self.pointer = pointer
+        weakref.finalize(self, api.llama_model_free, pointer)
+
+
 class _Words:
     """The vocabulary of a GGUF file. Implements :class:`rookery.models.model.Vocabulary`."""
 
-    def __init__(self, api: Any, model: Any) -> None:
+    def __init__(self, api: Any, weights: _Weights) -> None:
         self._api = api
-        self._vocab = api.llama_model_get_vocab(model)
+        self._weights = weights
+        self._vocab = api.llama_model_get_vocab(weights.pointer)
         count = int(api.llama_vocab_n_tokens(self._vocab))
         self._end = frozenset(i for i in range(count) if api.llama_vocab_is_eog(self._vocab, i))
         self._tokens = tuple(b"" if i in self._end else self._piece(i, special=False) for i in range(count))
