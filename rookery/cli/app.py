@@ -188,8 +188,11 @@ def check(
     """Check a program without running it: all faults at once, or a picture of its calls."""
     from rookery.cli.load import inputs_data, load
     from rookery.core import layout
+    from rookery.engine.begin import Options
+    from rookery.engine.held import ensure_clear
 
     graph = load(program, tools=tools or ()).graph
+    ensure_clear(graph, Options())
     picture = layout.mermaid(graph) if mermaid else layout.text(graph)
     if as_json:
         say_json({"program": program, "graph": graph.name, "inputs": inputs_data(graph), "calls": len(graph.calls), "faults": [], "picture": picture})
@@ -204,7 +207,7 @@ def explain(
     program: ProgramArg,
     inputs: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]…", help="The program's inputs, as for run.")] = None,
     model: ModelOpt = None, log: LogOpt = None, tools: ToolsOpt = None,
-    guess: Annotated[list[str] | None, typer.Option("--guess", metavar="CALL.PART=N", help="Parts: tokens, items, seconds, yes, turns, error.")] = None,
+    guess: Annotated[list[str] | None, typer.Option("--guess", metavar="CALL.PART=N", help="tokens, items, seconds, yes, turns or error.")] = None,
     pace: Annotated[list[str] | None, typer.Option("--pace", metavar="MODEL=S,S,S", help="Seconds of a request, a token in, a token out.")] = None,
     parallel: Annotated[str, typer.Option("--parallel", metavar="N,N", help="Calls in flight to tell the time for.")] = "1,2,8",
     tune: Annotated[list[str] | None, typer.Option("--tune", metavar="INPUT=V,V", help="Compare values of one input.")] = None,

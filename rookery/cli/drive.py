@@ -189,12 +189,14 @@ def _report(end: _End, manner: Manner, run: Run | None, seconds: float) -> None:
     if end.error is not None:
         out.fail(end.error, as_json=manner.as_json, more=facts, after=resume)
     if end.status == "finished":
+        assert end.view is not None
+        if end.view.value.startswith("!"):
+            end.value = "<secret>"  # a screen is a place that secrets do not go
         if manner.as_json:
             from rookery.core.types import show
 
             out.say_json({**facts, "value": json.loads(show(end.value))})
         else:
-            assert end.view is not None
             if not manner.quiet:
                 out.note(f"{name} finished: {totals(end.view, seconds)}")
             out.say(plainly(end.value))

@@ -129,8 +129,9 @@ def _before(run: Run, state: State, slot: Slot, label: str) -> Slot | str | None
         for dep in slot.deps:
             if label in dep.labels:
                 return dep
-        if label in slot.plan.labels:
-            return None
+        looked = run.seen.get(slot.path, {}).get(label)
+        if looked is not None or label in slot.plan.labels:
+            return looked
     return _seen_by(run, host_of(slot.path), label)
 
 
