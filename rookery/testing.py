@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from rookery.agents.contract import check_agent_planner
 from rookery.errors import ContextOverflow, ModelError, ProgramInvalid
 from rookery.index.index import Document, Index
 from rookery.memory.exact import ExactVectors
@@ -36,6 +37,7 @@ __all__ = [
     "RuledModel",
     "ScriptedModel",
     "SimulatedModel",
+    "check_agent_planner",
     "check_embedder",
     "check_index",
     "check_model",

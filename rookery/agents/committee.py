@@ -138,12 +138,12 @@ def committee(*proposers: Speaker, voters: Sequence[Any] = (), **options: Any) -
 
 def _vote(voter: Any) -> Tool[..., Vote]:
     """One voter's vote as a call of the run; whatever goes wrong with it is a value."""
-    function = voter if isinstance(voter, Speaker) else as_function(voter, "voter")
+    function = voter.returning(Ballot) if isinstance(voter, Speaker) else as_function(voter, "voter")
 
     async def vote(question: str, proposals: list[str]) -> Vote:
         try:
             if isinstance(function, Speaker):
-                ballot: Ballot = await function.returning(Ballot)(question=_ballot_text(question, proposals))
+                ballot: Ballot = await function(question=_ballot_text(question, proposals))
                 return Vote(function.name, ballot.choice, ballot.why)
             return Vote(function.name, int(await called(function, proposals=proposals, question=question)))
         except (RookeryError, ValueError, TypeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,12 +12,13 @@ from rookery import GraphInvalid, prompt, run, tool
 from rookery.agents.agent import Agent
 from rookery.agents.case import AgentPlanner, Case
 from rookery.agents.plan_then_execute import plan_then_execute
+from rookery.agents.react import react
 from rookery.agents.reflect import reflect
 from rookery.agents.searching import searching
 from rookery.errors import AgentExhausted, AgentFailing, SearchInvalid
 from rookery.models.model import Request
 from rookery.planners import Check, beam, best_of_n, mcts, refine
-from rookery.testing import ScriptedModel
+from rookery.testing import ScriptedModel, check_agent_planner
 from tests.agents.scripts import answers, seen, uses
 
 
@@ -162,3 +164,28 @@ def test_one_of_ones_own_is_one_class() -> None:
     script = ScriptedModel([answers("a"), answers("b")])
     assert run(Agent(model=script, planner=Twice()), "?") == "b"
     assert script.requests[1].text.endswith("Your guess was a. Give it again, or a better one.")
+
+
+# ------------------------------------------------------------------ the contract
+
+
+@pytest.mark.parametrize(
+    "planner", [react(), plan_then_execute(), reflect(), reflect(check=lambda answer: answer == 42), searching(best_of_n(2)), searching(mcts())],
+    ids=lambda planner: planner.name,
+)
+def test_it_keeps_the_contract(planner: AgentPlanner) -> None:
+    asyncio.run(check_agent_planner(planner))
+
+
+def test_the_contract_tells_all_that_is_broken() -> None:
+    class Careless:
+        name = ""
+
+        async def pursue(self, case: Case) -> Any:
+            return 7
+
+    with pytest.raises(AssertionError) as caught:
+        asyncio.run(check_agent_planner(Careless()))
+    assert [line.strip().partition(":")[0] for line in str(caught.value).splitlines()[1:]] == [
+        "has a name", "answers", "ends", "passes failures on",
+    ]  # fmt: skip
