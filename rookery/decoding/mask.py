@@ -216,6 +216,8 @@ def _many(state: NamesState, tokens: Tokens) -> Ids:
     depth = state.depth
     names = state.names.table[state.low : state.high]
     rests = [name[depth:] for name in names if len(name) > depth] if depth or state.may_end else names
+    if not rests:
+        return np.array([], np.intp)
     lengths = np.fromiter(map(len, rests), np.int16, len(rests))
     width = min(WIDTH, int(lengths.max()))
     text = table_of(rests, width)
