@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Annotated, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from rookery.core.graph import MISSING, Graph, Kind, Param, labels_of
-from rookery.core.label import NO_LABELS, Labels
+from rookery.core.label import NO_LABELS, Given, Labels, labels_given
 from rookery.core.policy import NO_POLICY, Policy, using
 from rookery.core.signature import signature_of
 from rookery.core.tape import bind, is_live, is_traced, origin_of, place, place_each, trace
@@ -35,7 +35,7 @@ class _Typed(Generic[P, R]):
     kind: Kind
 
     def __init__(
-        self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Labels = NO_LABELS,
+        self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Given = NO_LABELS,
         doc: str | None = None, signature: Signature | None = None,
     ) -> None:
         self.function = function
@@ -43,7 +43,7 @@ class _Typed(Generic[P, R]):
         self.policy = policy
         self.doc = (inspect.getdoc(function) or "") if doc is None else doc
         self.given = signature
-        self.own_labels = frozenset(labels)
+        self.own_labels = labels_given(labels)
         self.__name__ = self.name
         self.__doc__ = self.doc
 
@@ -104,7 +104,7 @@ class Prompt(_Typed[P, R]):
     kind: Kind = "prompt"
 
     def __init__(
-        self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Labels = NO_LABELS,
+        self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Given = NO_LABELS,
         form: Form = "auto", system: str | None = None, template: str | None = None, signature: Signature | None = None,
     ) -> None:
         super().__init__(function, name=name, policy=policy, labels=labels, signature=signature)
@@ -152,18 +152,18 @@ class Tool(_Typed[P, R]):
     kind: Kind = "tool"
 
     def __init__(
-        self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Labels = NO_LABELS,
+        self, function: Callable[..., Any], *, name: str | None = None, policy: Policy = NO_POLICY, labels: Given = NO_LABELS,
         effect: bool = False, pure: bool = False, kind: Kind = "tool", doc: str | None = None, signature: Signature | None = None,
-        outside: bool = False, doc_labels: Labels = NO_LABELS, drops: Labels = NO_LABELS, clears: Labels = NO_LABELS,
+        outside: bool = False, doc_labels: Given = NO_LABELS, drops: Given = NO_LABELS, clears: Given = NO_LABELS,
     ) -> None:
         super().__init__(function, name=name, policy=policy, labels=labels, doc=doc, signature=signature)
         self.outside = outside
         """What it is called with leaves this machine."""
-        self.doc_labels = doc_labels
+        self.doc_labels = labels_given(doc_labels)
         """The labels of its own description, where that came from outside."""
-        self.drops = drops
+        self.drops = labels_given(drops)
         """Labels of its arguments that its value does not carry."""
-        self.clears = frozenset(clears)
+        self.clears = labels_given(clears)
         """Labels that its arguments may carry though it has effects or reaches outside."""
         self.asks = False
         """It asks a person itself where labels would keep values from it."""
@@ -198,11 +198,11 @@ def prompt(function: Callable[P, R], /) -> Prompt[P, R]: ...
 @overload
 def prompt(
     *, name: str | None = None, form: Form = "auto", system: str | None = None, template: str | None = None,
-    labels: frozenset[str] = NO_LABELS, **options: Any,
+    labels: Given = NO_LABELS, **options: Any,
 ) -> Callable[[Callable[P, R]], Prompt[P, R]]: ...
 def prompt(
     function: Callable[..., Any] | None = None, /, *, name: str | None = None, form: Form = "auto", system: str | None = None,
-    template: str | None = None, labels: frozenset[str] = NO_LABELS, **options: Any,
+    template: str | None = None, labels: Given = NO_LABELS, **options: Any,
 ) -> Any:
     """Make a Prompt of a typed function: the docstring is the template, ``{name}`` its holes; ``options`` as in Policy."""
     policy = using(NO_POLICY, options) if options else NO_POLICY
@@ -217,17 +217,17 @@ def prompt(
 def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
 @overload
 def tool(
-    *, name: str | None = None, effect: bool = False, pure: bool = False, labels: frozenset[str] = NO_LABELS, outside: bool = False,
-    clears: frozenset[str] = NO_LABELS, **options: Any,
+    *, name: str | None = None, effect: bool = False, pure: bool = False, labels: Given = NO_LABELS, outside: bool = False,
+    clears: Given = NO_LABELS, **options: Any,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(
     function: Callable[..., Any] | None = None, /, *, name: str | None = None, effect: bool = False, pure: bool = False,
-    labels: frozenset[str] = NO_LABELS, outside: bool = False, clears: frozenset[str] = NO_LABELS, **options: Any,
+    labels: Given = NO_LABELS, outside: bool = False, clears: Given = NO_LABELS, **options: Any,
 ) -> Any:
     """Make a Tool of a typed function, synchronous or async; ``options`` as in Policy.
 
     ``effect``: it changes the world outside. ``outside``: what it is called with leaves this machine. ``labels``: what its value carries;
-    ``clears``: the labels that its arguments may carry all the same (``{"untrusted"}`` for one that files what it is given as such).
+    ``clears``: the labels that its arguments may carry all the same (``"untrusted"`` for one that files what it is given as such).
     """
     policy = using(NO_POLICY, options) if options else NO_POLICY
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 Labels = frozenset[str]
+Given = str | Iterable[str]
+"""Labels as they are written: ``"untrusted"``, ``{"secret", "source:vault"}``."""
 
 NO_LABELS: Labels = frozenset()
 SECRET = "secret"
@@ -19,6 +21,11 @@ class Label:
     """Marks a parameter's or a result's values: ``Annotated[str, Label("secret")]``."""
 
     name: str
+
+
+def labels_given(given: Given) -> Labels:
+    """Labels as somebody writes them: one name, or several in whatever holds them."""
+    return frozenset({given}) if isinstance(given, str) else frozenset(given)
 
 
 def source(kind: str, name: str = "") -> str:
