@@ -60,7 +60,7 @@ PIECES = [
 def seeds() -> list[str]:
     """The files that are mutated: a whole one, and those that are broken already."""
     small = [case.data.decode("utf-8", "replace") for case in cases() if len(case.data) < 3_000]
-    return [*[ARTICLE] * 20, *small]
+    return [*[ARTICLE] * 100, *small]
 
 
 def mutated(texts: list[str], chance: random.Random) -> bytes:
