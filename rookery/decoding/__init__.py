@@ -84,7 +84,8 @@ _AT_FIRST_USE = (
     | dict.fromkeys(("choice", "citations", "file_paths", "grammar", "ids", "json_schema", "named", "regex", "rule_of"), "rules")
     | dict.fromkeys(("tool_names", "units"), "rules")
     | {name: name for name in ("arity", "contrast", "enum_members", "imports", "instantiation", "members", "switching", "typestate")}
-    | {"Automaton": "automaton", "Jedi": "jedi_analyser", "LanguageServer": "language_server", "Desk": "desk", "best_of_n": "best", "diverse_beam": "beam"}
+    | {"Automaton": "automaton", "Jedi": "jedi_analyser", "LanguageServer": "language_server"}
+    | {"Desk": "desk", "best_of_n": "best", "diverse_beam": "beam"}
 )
 """By name: its module. A program without rules loads none of them: it only reads values out of text."""
 

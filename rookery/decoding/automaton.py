@@ -99,14 +99,18 @@ def _scope(tree: ast.Module) -> list[ast.stmt]:
     while found:
         found = False
         for node in body:
-            if any(isinstance(inner, ast.Name) and inner.id == _CURSOR for inner in ast.walk(node)):
+            if any(map(_is_cursor, ast.walk(node))):
                 for inner in ast.walk(node):
                     is_function = isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)
-                    if is_function and any(isinstance(one, ast.Name) and one.id == _CURSOR for one in ast.walk(inner)):
+                    if is_function and any(map(_is_cursor, ast.walk(inner))):
                         body, found = inner.body, True  # type: ignore[attr-defined]
                         break
                 break
     return body
+
+
+def _is_cursor(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == _CURSOR
 
 
 def _joined(one: Known | None, other: Known | None) -> Known | None:
@@ -219,7 +223,9 @@ class _Walk:
         after = self.block(node.orelse, after) if node.orelse else after
         for caught in node.handlers:
             after = _joined(after, self.block(caught.body, midway))
-        return self.block(node.finalbody, _joined(after, midway) if after is None else after) if node.finalbody else after
+        if node.finalbody and any(_is_cursor(inner) for one in node.finalbody for inner in ast.walk(one)):
+            self.block(node.finalbody, _joined(after, midway))  # it runs wherever the body was left
+        return self.block(node.finalbody, after)
 
     # -------------------------------------------------------------- expressions
 

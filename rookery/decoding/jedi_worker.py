@@ -77,7 +77,7 @@ class Worker:
             return {}
         whole = kinds[0].full_name
         own = [name.name for name in members if not name.name.startswith("_") and name.type == "instance" and name.full_name == whole]
-        return {"names": own, "detail": {"": kinds[0].name}}
+        return {"names": own, "detail": {"": whole.rpartition(".")[2]}}
 
 
 def _named(found: list[Any], *, with_kinds: bool) -> dict[str, Any]:

@@ -268,7 +268,7 @@ def bridge(where: Spot, after: str) -> str:
     first = where.tokens[0].text if where.tokens else ""
     if not closed and where.line.strip() and first in _BLOCKS and not after[:1].strip():
         found += ": pass"
-    return found + "\n" if found and after[:1] != "\n" else found
+    return found + "\n" if (found or not after) and after[:1] != "\n" else found  # without a line's end jedi loses the scope
 
 
 def _closes(after: str) -> int:

@@ -11,7 +11,8 @@ from rookery.decoding.pythontext import bridge, match_of, meaning, spot
 
 
 @pytest.mark.parametrize(("text", "place"), [
-    ("x.", "code"), ("# x.", "comment"), ("'x.", "string"), ('"""a\nx.', "string"), ('"""a"""\nx.', "code"), ("x = 'abc\ny.", "code"), ("r'\\'.", "string"),
+    ("x.", "code"), ("# x.", "comment"), ("'x.", "string"), ('"""a\nx.', "string"), ('"""a"""\nx.', "code"), ("x = 'abc\ny.", "code"),
+    ("r'\\'.", "string"),
     ("f'{x.", "code"), ("f'{x:.", "string"), ("f'{x!r}.", "string"), ("f'{{x.", "string"), ("x = 'it''s'; y.", "code"), ("'a' # '\nx.", "code"),
     ("x = '''\n'a\n''' + y.", "code"), ("f'{d[\"k\"].", "code"), ("rb'x.", "string"), ("", "code"), ("'\\\n", "string"),
 ])
@@ -20,9 +21,12 @@ def test_the_place_of_a_cursor(text: str, place: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "wanted"), [
-    ("x.", "x"), ("x.y.", "x.y"), ("f(a)[1].", "f(a)[1]"), ("return self.", "self"), ("a + b.", "b"), ("not x.", "x"), ("'abc'.", "'abc'"), ("1.", None),
-    ("...", None), ("x = 1.5.", "1.5"), ("f(a, g(b).", "g(b)"), ("[x for y in z.", "z"), ("{'a': b.", "b"), ("x[1:2].y.", "x[1:2].y"), ("('a' 'b').", "('a' 'b')"),
-    ("naïve.", "naïve"), ("λ.", "λ"), ("変数.", "変数"), ("await f().", "f()"), ("x if y.z else w.", "w"), ("x.\\\n  y.", "x.\\\n  y"), ("@app.", "app"),
+    ("x.", "x"), ("x.y.", "x.y"), ("f(a)[1].", "f(a)[1]"), ("return self.", "self"), ("a + b.", "b"), ("not x.", "x"), ("'abc'.", "'abc'"),
+    ("1.", None),
+    ("...", None), ("x = 1.5.", "1.5"), ("f(a, g(b).", "g(b)"), ("[x for y in z.", "z"), ("{'a': b.", "b"), ("x[1:2].y.", "x[1:2].y"),
+    ("('a' 'b').", "('a' 'b')"),
+    ("naïve.", "naïve"), ("λ.", "λ"), ("変数.", "変数"), ("await f().", "f()"), ("x if y.z else w.", "w"), ("x.\\\n  y.", "x.\\\n  y"),
+    ("@app.", "app"),
     ("x .", "x"), ("f(\n  a,\n  b.", "b"), ("from .", None), ("x..", None), ("f'{x.", "x"), ("# x.", None), ("x = yield.", None),
 ])
 def test_what_a_dot_looks_into(text: str, wanted: str | None) -> None:
@@ -42,7 +46,8 @@ def test_the_call_at_a_cursor(text: str, callee: str, arguments: list[str]) -> N
     assert (found.callee, shown) == (callee, arguments)
 
 
-@pytest.mark.parametrize("text", ["def f(", "class A(", "(", "x = (1, ", "f(1)", "[", "f[", "if (", "print", "match (", "return (", "a + (", "f('(", "f()"])
+@pytest.mark.parametrize("text", [
+    "def f(", "class A(", "(", "x = (1, ", "f(1)", "[", "f[", "if (", "print", "match (", "return (", "a + (", "f('(", "f()"])
 def test_where_no_call_is_open(text: str) -> None:
     assert call(spot(text)) is None
 
