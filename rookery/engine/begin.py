@@ -27,6 +27,7 @@ from rookery.engine.log import Log, MemoryLog
 from rookery.errors import InputError, ParseFailed, RunError
 
 if TYPE_CHECKING:
+    from rookery.engine.rehearse import Rehearsal
     from rookery.engine.run import Run
 
 
@@ -50,6 +51,8 @@ class Options:
     seed: int = 0
     secrets: Mapping[str, Any] = field(default_factory=dict)
     """Values of secret variables by path, given again at resume."""
+    rehearsal: Rehearsal | None = None
+    """What stands in for models, tools and persons where a run is only rehearsed."""
 
 
 def in_force(graph: Graph, options: Options) -> Options:
@@ -162,8 +165,9 @@ def describe_call(call: Call) -> dict[str, Any]:
         found["template"] = function.template.source
         if function.system is not None:
             found["system"] = function.system.source
-        if getattr(function, "role", ""):  # an agent's
-            found["role"] = function.role
+        role = getattr(function, "role", "")  # an agent's
+        if role:
+            found["role"] = role
     if call.state:
         found["state"] = call.state
     if call.question:

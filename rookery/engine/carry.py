@@ -79,6 +79,9 @@ async def _carry(run: Run, node: Node) -> None:
     tool = node.kind != "prompt"
     function = planned.call.function
     policy = planned.call.policy
+    if run.options.rehearsal is not None:
+        await run.options.rehearsal.carry(run, node)
+        return
     if tool and function.is_async and policy.timeout_s is None and not function.pure and not run.has_defaults:
         try:
             run.post(ev.CallStarted(time.time(), node.path))
