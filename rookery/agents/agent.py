@@ -45,6 +45,7 @@ class Agent(Speaker):
     :param doc: what other agents are told of it; else the role.
     :param window_tokens: a cap of its own on each prompt; the model's window holds anyway.
     :param exempt: tools that may give the same again and again without being stopped, such as a poll.
+    :param native: whether tools are called by the model's own function calls, where it has them; False asks in words.
     :param options: of its model calls, as in Policy: ``temperature=0``, ``max_tokens=…``.
     :raises GraphInvalid: tools that can't be tools, two of one name, a type without JSON Schema; all faults at once.
     """
@@ -52,15 +53,16 @@ class Agent(Speaker):
     def __init__(
         self, *, model: Any = None, tools: ToolLibrary | Sequence[Any] = (), memory: Memory | None = None, planner: Any = None,
         limit: Limit | None = None, guard: Guard | None = None, allow: Allow = allow_none, name: str = "agent", role: str = ROLE,
-        returns: Any = str, doc: str = "", window_tokens: int | None = None, exempt: Iterable[str] = (), **options: Any,
+        returns: Any = str, doc: str = "", window_tokens: int | None = None, exempt: Iterable[str] = (), native: bool = True, **options: Any,
     ) -> None:
         made_of = dict(
             model=model, tools=tools, memory=memory, planner=planner, limit=limit, guard=guard, allow=allow, name=name, role=role,
-            returns=returns, doc=doc, window_tokens=window_tokens, exempt=exempt, **options,
+            returns=returns, doc=doc, window_tokens=window_tokens, exempt=exempt, native=native, **options,
         )
         super().__init__(name=name, doc=doc or role, returns=returns, limit=limit, guard=guard, memory=memory, made_of=made_of)
         self.role = role
         self.window_tokens = window_tokens
+        self.native = native
         self.exempt = frozenset(exempt)
         self.asking = using(NO_POLICY, {**({"model": model} if model is not None else {}), **options})
         self.planner: AgentPlanner = as_planner(planner)
@@ -89,7 +91,7 @@ class Agent(Speaker):
         if key not in self._turns:
             offers = (*self.kit.offers(names), *more)
             self._turns[key] = Turn(role=self.role, offers=offers, returns=self.answer_type, policy=self.asking, window_tokens=self.window_tokens,
-                                   labels=self.kit.description_labels(names))
+                                   labels=self.kit.description_labels(names), native=self.native)
         return self._turns[key]
 
     @cached_property

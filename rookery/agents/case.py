@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from rookery.agents.kit import symbols_in
 from rookery.agents.move import Move, Seen, Use
-from rookery.agents.repeats import Repeats, plain
+from rookery.agents.repeats import Repeats, Verdict, plain
 from rookery.core.template import as_text
 from rookery.core.value import codec
 from rookery.core.variable import Variable
@@ -17,6 +17,7 @@ from rookery.models.model import ToolOffer
 if TYPE_CHECKING:
     from rookery.agents.agent import Agent
     from rookery.agents.turn import Turn
+
 
 class Door(Protocol):
     """A way out of a case that the model is offered like a tool: to another member of a team."""
@@ -34,7 +35,6 @@ class Door(Protocol):
 PATIENCE = 6
 """So many uses that fail one after another end the agent."""
 AGAIN = "You have done exactly this before, and the same came of it. Do something else, or give your answer."
-_UNKNOWN = "there is no tool {name!r:.80}; there is {names}"
 
 
 @runtime_checkable
@@ -154,9 +154,10 @@ class Case:
         """The same case with other steps behind it: another line of a search, another try."""
         other = Case(self.agent, self.question, history=self.history, steps=steps)
         other.recalled, other.note, other.prompt, other.door = self.recalled, self.note, self.prompt, self.door
-        for step in steps:
-            if isinstance(step, Seen) and step.name:
-                other.named[step.name] = step
+        other.named.update({step.name: step for step in steps if isinstance(step, Seen) and step.name})
+        for place, step in enumerate(steps):
+            if isinstance(step, Move) and step.uses:
+                other._note(step, [seen for seen in steps[place + 1 : place + 1 + len(step.uses)] if isinstance(seen, Seen)])
         return other
 
     def _made(self, move: Move) -> list[Variable[Seen] | Seen]:
@@ -169,8 +170,7 @@ class Case:
                 continue
             call = kit.use(use.tool)
             if call is None:
-                text = _UNKNOWN.format(name=use.tool, names=", ".join(kit.names) or "none")
-                found.append(Seen(use.tool[:80], text, id=use.id, failed=True))
+                found.append(Seen(use.tool[:80], kit.unknown(use.tool), id=use.id, failed=True))
                 continue
             key = (use.tool, plain(use.arguments))
             if key not in known or getattr(kit.find(use.tool), "effect", False):
@@ -182,16 +182,20 @@ class Case:
         """The results whose symbols the arguments mention."""
         return [self.named[name] for name in dict.fromkeys(symbols_in(use.arguments)) if name in self.named]
 
+    def _note(self, move: Move, found: Sequence[Seen]) -> Verdict:
+        """Tell the loop guard what was done and what came of it."""
+        parts = sorted((self.repeats.call(use.tool, use.arguments, seen.text) for use, seen in zip(move.uses, found, strict=False)), key=str)
+        verdict = self.repeats.note(*parts)
+        self._warned = verdict == "again"
+        return verdict
+
     def _judge(self, move: Move, found: Sequence[Seen]) -> None:
         for seen in found:
             self._failing = self._failing + 1 if seen.failed else 0
             if self._failing >= PATIENCE:
                 last = " ".join(seen.text.split())[:300]
                 raise AgentFailing(f"{self.agent.name} failed {PATIENCE} times in a row; the last: {last}", hint="look at what its tools say")
-        parts = sorted((self.repeats.call(use.tool, use.arguments, seen.text) for use, seen in zip(move.uses, found, strict=True)), key=str)
-        verdict = self.repeats.note(*parts)
-        self._warned = verdict == "again"
-        if verdict == "stuck":
+        if self._note(move, found) == "stuck":
             names = ", ".join(dict.fromkeys(use.tool for use in move.uses))
             raise AgentStuck(
                 f"{self.agent.name} did the same again and again, with the same result: {names}",

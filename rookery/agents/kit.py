@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -122,6 +123,13 @@ class Kit:
         except ToolError:
             return None
 
+    def unknown(self, name: str) -> str:
+        """What a model is told that calls a tool which is not there: those whose names are nearest."""
+        names = self.names
+        near = names if len(names) <= SHOWN else difflib.get_close_matches(name, names, n=5, cutoff=0.3)
+        more = f", and {len(names) - len(near)} more" if len(near) < len(names) else ""
+        return f"there is no tool {name!r:.80}; there is {', '.join(near) or 'none'}{more}"
+
     async def chosen(self, question: str) -> list[str]:
         """The names of the tools to offer for a question; from a large library those that fit it best, in the library's order."""
         if self.library is None or len(self.library) <= SHOWN:
@@ -148,7 +156,7 @@ class Kit:
         """A tool behind the guard, for graphs that call it. Raises ToolUnknown."""
         tool = self.find(name)
         if tool is None:
-            raise ToolUnknown(f"there is no tool {name!r:.80}", tool=name[:80], hint=f"there is {', '.join(self.names) or 'none'}")
+            raise ToolUnknown(self.unknown(name), tool=name[:80])
         guard = self.guard
         if guard is None or not (guard.covers("arguments") or guard.covers("result")):
             return tool

@@ -49,16 +49,19 @@ class Turn(Prompt[Any, Move]):
     :param returns: the type of its answer.
     :param window_tokens: a cap of the agent's own on the prompt.
     :param labels: those of the tools' descriptions, which the model reads too.
+    :param native: tools are called natively where the model can.
     """
 
     def __init__(
         self, *, role: str, offers: Sequence[ToolOffer], returns: Any, policy: Policy, window_tokens: int | None = None, labels: Labels = NO_LABELS,
+        native: bool = True,
     ) -> None:
         super().__init__(turn, policy=policy, labels=labels)
         self.role = role
         self.offers = tuple(offers)
         self.answer_type = returns
         self.window_tokens = window_tokens
+        self.native = native
         self.rules = rules(self.offers, returns)
 
     def _body(self) -> Any:
@@ -69,7 +72,7 @@ class Turn(Prompt[Any, Move]):
     ) -> Rendered:
         """The request for a model: as much of the past as fits its window, the newest first."""
         can = model.capabilities
-        native = can.tools and bool(self.offers)
+        native = self.native and can.tools and bool(self.offers)
         request = Request(
             (), sampling_of(policy), tools=self._native_offers() if native else (),
             schema=move_schema(self.offers, self.answer_type) if can.json_schema and not native else None,

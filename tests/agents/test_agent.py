@@ -108,6 +108,12 @@ def test_native_text_is_the_answer_where_a_text_is_asked_for() -> None:
     assert [offered.name for offered in script.requests[0].tools] == ["length"]
 
 
+def test_native_calls_can_be_declined() -> None:
+    script = model([BOTH, answers("wood")], tools=True)
+    assert run(Agent(model=script, tools=[length], native=False), "Which?") == "wood"
+    assert script.requests[0].tools == () and "You have these tools" in script.requests[0].text
+
+
 def test_a_server_that_takes_schemas_is_given_one() -> None:
     script = model([BOTH, answers({"name": "wood", "km": 2.25})], json_schema=True)
     run(Agent(model=script, tools=[length]), "Which?", returns=Route)
@@ -408,6 +414,16 @@ def test_of_a_large_library_those_tools_are_offered_that_fit() -> None:
     assert run(Agent(model=script, tools=library), "How long is the route?") == "3.5"
     offered = script.requests[0].text.count("\n- ")
     assert offered == 16 and "- length:" in script.requests[0].text
+
+
+def test_of_a_large_library_only_near_names_are_told() -> None:
+    library = ToolLibrary(length)
+    for number in range(40):
+        library.add(_numbered(number))
+    script = ScriptedModel([uses(("shift_41", {"x": 1})), answers("none")])
+    run(Agent(model=script, tools=library), "Go.")
+    told = script.requests[1].text.rpartition("there is no tool")[2]
+    assert "shift_40" not in told and "shift_31" in told and "and 36 more" in told
 
 
 def _numbered(number: int) -> Any:

@@ -135,6 +135,13 @@ def test_a_search_that_finds_nothing_is_a_typed_end() -> None:
         run(Agent(model=ScriptedModel(lambda request: uses(("length", {"route": "mill"}))), tools=[length], planner=best_of_n(2, depth=2)), "?")
 
 
+def test_a_line_that_goes_in_circles_is_given_up() -> None:
+    script = ScriptedModel(lambda request: uses(("length", {"route": "mill"})))
+    with pytest.raises(AgentExhausted, match="did the same again and again"):
+        run(Agent(model=script, tools=[length], planner=best_of_n(1, depth=20)), "?")
+    assert len(script.requests) == 3
+
+
 def test_a_line_is_judged_by_a_prompt() -> None:
     @prompt(form="text")
     def promise(steps: str) -> float:
