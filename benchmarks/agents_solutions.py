@@ -1,9 +1,9 @@
 """Solution search on simulated pools whose true front is known: does the front that comes back hold it, and for how many calls.
 
 A pool is models of different skill, price and speed times ways to use them; skills, prices and what a way adds are drawn anew for each seed.
-Quality is right or wrong, or a number with noise; half of the luck of a sample is shared by all ways (some samples are hard). Cost and latency
-are told with noise. Pools in which a first look at 8 samples would leave out more than half of the ways are left out: they are easy. Exhaustive is every way on all
-100 samples; the race's cap is its shipped default, 40 % of that. No model is asked.
+Quality is right or wrong, or a number with noise; half of the luck of a sample is shared by all ways (some samples are hard). Cost and latency are
+told with noise. Pools in which a first look at 8 samples would leave out more than half of the ways are left out: they are easy. Exhaustive is
+every way on all 100 samples; the race's cap is its shipped default, 40 % of that. No model is asked.
 """
 
 from __future__ import annotations
