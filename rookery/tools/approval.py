@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,7 +14,7 @@ from rookery.core.flow import ask
 from rookery.core.function import Tool
 from rookery.core.graph import Graph
 from rookery.core.label import NO_LABELS, SECRET, UNTRUSTED, Labels
-from rookery.core.passage import declassify
+from rookery.core.passage import Passage
 from rookery.core.tape import _live, is_live
 from rookery.errors import ToolRefused
 
@@ -98,6 +98,8 @@ class _Gate:
     def __init__(self, tool: Tool[..., Any], allow: Allow) -> None:
         self.tool = tool
         self.allow = allow
+        self.through = copy(tool)  # behind the gate nothing is held any more
+        self.through.clears = frozenset({UNTRUSTED, SECRET})
         self.__module__, self.__qualname__ = getattr(tool.function, "__module__", ""), getattr(tool.function, "__qualname__", tool.name)
 
     async def __call__(self, **arguments: Any) -> Any:
@@ -114,14 +116,20 @@ class _Gate:
         if stopped or not self.allow(tool, arguments):
             shown: Any = {"tool": tool.name, "arguments": _masked(arguments, live.argument_labels, tool)}
             if stopped:
-                shown["labels"] = [passage.text for passage in stopped]
-            if SECRET in live.labels:
-                shown = declassify(shown, "secrets are masked where a person is shown a call")
+                shown = _explaining(stopped)(**shown)
             if not await ask(bool, f"May {tool.name} be called with these arguments?", show=shown):
                 raise ToolRefused(f"a person did not allow this call of {tool.name}", tool=tool.name, hint="do without it, or ask for something else")
-        said = copy(tool)  # this very call may be made
-        said.clears = frozenset({UNTRUSTED, SECRET})
-        return await said(**arguments)
+        return await self.through(**arguments)
+
+
+def _explaining(stopped: Sequence[Passage]) -> Tool[..., dict[str, Any]]:
+    """What a person is shown of a call, with where its labels came from. A call itself: what is shown stays what it was, also when a process
+    that has taken the run up knows less of how its values were made. Secrets are masked, so that it carries none."""
+
+    async def explain(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"tool": tool, "arguments": arguments, "labels": [passage.text for passage in stopped]}
+
+    return Tool(explain, drops=SECRET)
 
 
 def _masked(arguments: Mapping[str, Any], labels: Mapping[str, Labels], tool: Tool[..., Any]) -> dict[str, Any]:
