@@ -352,7 +352,8 @@ def read(question: str) -> Reading:
 
 def _embeddings(told: str, asked: str, reading: Reading) -> str:
     """Take the embeddings and the number of layers, and give what is left of the text."""
-    vectors = {bare(m[1]): [float(n) for n in re.findall(NUMBER, m[2])] for m in _EMBEDDED.finditer(told)}
+    found = [match for match in _EMBEDDED.finditer(told) if is_name(bare(match[1]))]  # "the edges are: (0,7)" is none
+    vectors = {bare(match[1]): [float(n) for n in re.findall(NUMBER, match[2])] for match in found}
     if not vectors:
         raise NotRead("the embeddings")
     count = re.search(rf"(\d+|{'|'.join(_LAYERS)})\s+(?:\w+[\s-]+){{0,3}}?(?:layers?|rounds?|steps?|iterations?|times|passes|updates?)", asked.lower())
@@ -360,7 +361,7 @@ def _embeddings(told: str, asked: str, reading: Reading) -> str:
     if count is None:
         raise NotRead("how many layers")
     reading.arguments = {"embeddings": vectors, "layers": _LAYERS.get(count[1]) or int(count[1])}
-    return _EMBEDDED.sub(" ", told)
+    return _EMBEDDED.sub(lambda match: " " if is_name(bare(match[1])) else match[0], told)
 
 
 def _sides(told: str, reading: Reading) -> None:
