@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from rookery.agents.contract import check_agent_planner
+from rookery.decoding.contract import check_analyser, check_monitor
 from rookery.errors import ContextOverflow, ModelError, ProgramInvalid
 from rookery.index.index import Document, Index
 from rookery.memory.exact import ExactVectors
@@ -38,9 +39,11 @@ __all__ = [
     "ScriptedModel",
     "SimulatedModel",
     "check_agent_planner",
+    "check_analyser",
     "check_embedder",
     "check_index",
     "check_model",
+    "check_monitor",
     "check_planner",
     "check_sandbox",
     "check_token_model",

@@ -7,11 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from rookery.decoding.constraint import Names
 from rookery.decoding.monitor import Constraint, Cursor, Facts, Query, Steady
-from rookery.models.model import ToolOffer
 
 LOOK_BACK = 240
 """So many characters before the cursor are looked at."""
@@ -47,6 +46,8 @@ class Listed(Steady):
     names: tuple[str, ...] = ()
     kind: str = ""
     ends: str = '"'
+    form: Literal["plain", "spaced", "json"] = "plain"
+    """``spaced``: a space may stand before a name; ``json``: names stand in quotes, numbers also without, a space may stand before."""
 
     def wake(self, cursor: Cursor) -> Query | None:
         found = _compiled(self.after).search(cursor.before[-LOOK_BACK:])
@@ -55,8 +56,14 @@ class Listed(Steady):
     def follow(self, query: Query, facts: Facts) -> Constraint | None:
         names = facts.names if self.kind else self.names
         ends = query.detail or self.ends
-        usable = tuple(name for name in names if name and not set(ends) & set(name))
+        usable = tuple(formed for name in names if name and not set(ends) & set(name) for formed in self._forms(name))
         return Names(usable, ends) if usable else None
+
+    def _forms(self, name: str) -> tuple[str, ...]:
+        if self.form == "plain":
+            return (name,)
+        forms = (name,) if self.form == "spaced" else (f'"{name}"', name) if name.removeprefix("-").isdecimal() else (f'"{name}"',)
+        return (*forms, *(f" {form}" for form in forms))
 
 
 @lru_cache(maxsize=256)
@@ -68,11 +75,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 class ToolNames(Steady):
     """In a call written as JSON: the tool's name is one that exists, its arguments' names are its own, an enum's value is one of it."""
 
-    tools: tuple[ToolOffer, ...] = ()
+    tools: tuple[tuple[str, str], ...] = ()
+    """Names, and the JSON Schemas of their arguments as texts."""
     kind: str = ""
     """Set where the tools are looked up anew each time: their names are facts."""
-    names_key: tuple[str, ...] = ("tool", "tool_name", "name", "function")
-    arguments_key: tuple[str, ...] = ("arguments", "args", "input", "parameters", "params")
+    name_keys: tuple[str, ...] = ("tool", "tool_name", "name", "function")
+    argument_keys: tuple[str, ...] = ("arguments", "args", "input", "parameters", "params")
 
     @property
     def triggers(self) -> str:
@@ -90,28 +98,30 @@ class ToolNames(Steady):
     def follow(self, query: Query, facts: Facts) -> Constraint | None:
         if query.detail != "tool":
             return Names(tuple(json.loads(query.detail)), '"')
-        names = facts.names if self.kind else tuple(tool.name for tool in self.tools)
+        names = facts.names if self.kind else tuple(name for name, _ in self.tools)
         return Names(names, '"') if names else None
 
     def _at_name(self, text: str) -> bool:
-        return re.search(rf'"(?:{"|".join(map(re.escape, self.names_key))})"\s*:\s*"$', text[-LOOK_BACK:]) is not None
+        return re.search(rf'"(?:{"|".join(map(re.escape, self.name_keys))})"\s*:\s*"$', text[-LOOK_BACK:]) is not None
 
     def _at_argument(self, text: str) -> str:
         """What may follow as the name or the value of an argument, as a JSON list; empty when the cursor is at neither."""
-        named = list(re.finditer(rf'"(?:{"|".join(map(re.escape, self.names_key))})"\s*:\s*"([^"\\]*)"', text))
-        tool = next((tool for found in reversed(named) for tool in self.tools if tool.name == found[1]), None)
+        named = list(re.finditer(rf'"(?:{"|".join(map(re.escape, self.name_keys))})"\s*:\s*"([^"\\]*)"', text))
+        offered = dict(self.tools)
+        tool = next((found for found in reversed(named) if found[1] in offered), None)
         if tool is None:
             return ""
-        inner = re.search(rf'"(?:{"|".join(map(re.escape, self.arguments_key))})"\s*:\s*\{{', text[named[-1].end() :])
+        arguments = json.loads(offered[tool[1]])
+        inner = re.search(rf'"(?:{"|".join(map(re.escape, self.argument_keys))})"\s*:\s*\{{', text[tool.end() :])
         if inner is None:
             return ""
-        path, is_key = json_place(text[named[-1].end() + inner.end() - 1 :])
-        schema = _schema_at(tool.arguments, path[:-1] if path and not is_key else path)
+        path, is_key = json_place(text[tool.end() + inner.end() - 1 :])
+        schema = _schema_at(arguments, path[:-1] if path and not is_key else path)
         properties = schema.get("properties") or {}
         if is_key:
             names = list(properties) if schema.get("additionalProperties") is not True else []
         else:
-            names = [value for value in _enum(tool.arguments, path) if isinstance(value, str)]
+            names = [value for value in _enum(arguments, path) if isinstance(value, str)]
         return json.dumps(names) if names else ""
 
 
@@ -131,8 +141,8 @@ def json_place(text: str) -> tuple[list[str], bool]:
             while end < len(text) and text[end] != '"':
                 end += 2 if text[end] == "\\" else 1
             if end >= len(text):
-                inside = [*path, key] if key is not None else [*path]
-                return inside, expects_key
+                last = [key] if key is not None else ["*"] if kinds[-1:] == ["["] else []
+                return path + last, expects_key
             if expects_key:
                 key, expects_key = text[at + 1 : end], False
             at = end

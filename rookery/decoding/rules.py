@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from os import PathLike, fspath
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from rookery.core.template import as_text
 from rookery.core.types import schema as schema_of
@@ -22,7 +23,7 @@ from rookery.models.model import Request, ToolOffer
 PATH_AFTER: Final = (
     r"""(?:["'](?:path|file|file_path|filename|file_name)["']\s*:\s*|\b(?:path|file|file_path|filename)\s*=\s*|\bopen\(\s*|\bPath\(\s*)(?P<quote>["'])$"""
 )
-CITATION_AFTER: Final = r"(?:\[@|;\s?@|\\cite[a-z]*\{|\\cite[a-z]*\{[^}]*,\s?)$"
+CITATION_AFTER: Final = r"(?:\[@|;\s?@|\\cite[a-z]*\{|\\cite[a-z]*\{[^}]*,)$"
 UNITS: Final = ("m", "km", "cm", "mm", "µm", "nm", "kg", "g", "mg", "t", "s", "ms", "µs", "ns", "min", "h", "d", "A", "mA", "K", "°C", "mol", "cd",
                 "Hz", "kHz", "MHz", "GHz", "N", "Pa", "kPa", "bar", "J", "kJ", "kWh", "W", "kW", "MW", "V", "mV", "Ω", "F", "T", "l", "ml", "%", "B",
                 "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "bit", "rad", "°", "m²", "m³", "m/s", "km/h", "m/s²", "USD", "EUR")
@@ -85,21 +86,15 @@ def file_paths(root: str | PathLike[str] = ".", *, suffixes: Sequence[str] = (),
 
 def citations(keys: Iterable[str] | Callable[[], Iterable[str]], *, after: str = CITATION_AFTER) -> Rule:
     """Keys of citations are known ones: after ``[@``, ``; @`` and in LaTeX's citing commands."""
-    return _known(keys, after=after, triggers="@{, ", ends="]};, ", name="citations")
+    return _known(keys, after=after, triggers="@{,", ends="]};, ", name="citations", form="spaced")
 
 
 def ids(table: Sequence[object] | Callable[[], Iterable[object]], *, field: str = "id") -> Rule:
-    """Ids are those of a table: values of a JSON field, quoted or not.
+    """Ids are those of a table: values of a JSON field, numbers with or without quotes.
 
-    :param table: the ids, or a function that gives those there are now (as texts).
+    :param table: the ids, or a function that gives those there are now.
     """
-    quoted = re.escape(field)
-    rule = _known(table, after=rf'"{quoted}"\s*:\s*"$', triggers='"', ends='"', name="ids")
-    numbers = () if callable(table) else tuple(entry for entry in table if isinstance(entry, int) and not isinstance(entry, bool))
-    if not numbers:
-        return rule
-    spaced = [f"{space}{number}" for number in numbers for space in ("", " ")]
-    return rule & _known(spaced, after=rf'"{quoted}"\s*:$', triggers=":", ends=",} \n]", name="ids")
+    return _known(table, after=rf'"{re.escape(field)}"\s*:$', triggers=":", ends=",} \n]", name="ids", form="json")
 
 
 def units(known: Iterable[str] = UNITS, *, field: str = "unit", in_prose: bool = False) -> Rule:
@@ -109,13 +104,14 @@ def units(known: Iterable[str] = UNITS, *, field: str = "unit", in_prose: bool =
     return rule & _known(tuple(known), after=r"\d $", triggers=" ", ends=" .,;:)\n", name="units") if in_prose else rule
 
 
-def _known(names: Iterable[object] | Callable[[], Iterable[object]], *, after: str, triggers: str, ends: str, name: str) -> Rule:
+def _known(names: Iterable[object] | Callable[[], Iterable[object]], *, after: str, triggers: str, ends: str, name: str,
+           form: Literal["plain", "spaced", "json"] = "plain") -> Rule:
     if callable(names):
-        return Rule(Listed(_pattern(after), triggers, kind=name, ends=ends), Lookup(names), name=name)
+        return Rule(Listed(_pattern(after), triggers, kind=name, ends=ends, form=form), Lookup(names), name=name)
     listed = tuple(str(entry) for entry in names)
     if not listed:
         raise RuleWrong(f"{name} was given nothing to choose from", rule=name, hint="give the names, or a function that looks them up")
-    return Rule(Listed(_pattern(after), triggers, listed, ends=ends), name=name)
+    return Rule(Listed(_pattern(after), triggers, listed, ends=ends, form=form), name=name)
 
 
 def _pattern(after: str) -> str:
@@ -126,14 +122,15 @@ def _pattern(after: str) -> str:
     return after
 
 
-def _offer(tool: Any) -> ToolOffer:
+def _offer(tool: Any) -> tuple[str, str]:
+    """A tool's name, and its arguments' schema as JSON text."""
     if isinstance(tool, ToolOffer):
-        return tool
+        return tool.name, json.dumps(dict(tool.arguments))
     params = getattr(tool, "params", None)
     if params is None:
         raise RuleWrong(f"{tool!r:.60} is no tool", rule="tool_names", hint="give functions decorated with @tool, or ToolOffers")
     properties = {name: schema_of(param.type) for name, param in params.items()}
-    return ToolOffer(tool.name, tool.doc, {"type": "object", "properties": properties})
+    return tool.name, json.dumps({"type": "object", "properties": properties})
 
 
 RULES: Final[Mapping[str, tuple[str, str]]] = {
@@ -229,7 +226,7 @@ def bound(rule: Rule, arguments: Mapping[str, Any], request: Request) -> Rule:
         return replace(rule, parts=tuple(bound(part, arguments, request) for part in rule.parts))
     monitor = rule.monitor
     if isinstance(monitor, ToolNames) and not monitor.tools and not monitor.kind and request.tools:
-        monitor = replace(monitor, tools=request.tools)
+        monitor = replace(monitor, tools=tuple(map(_offer, request.tools)))
     site = rule.site
     if any("{" in text for text in (site.path, site.before, site.after)):
         site = Site(*(_filled(text, arguments) for text in (site.path, site.before, site.after)))

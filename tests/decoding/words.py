@@ -44,7 +44,7 @@ class Dot(Steady):
         return Query("members", Cursor("")) if cursor.before.endswith(".") else None
 
     def follow(self, query: Query, facts: Facts) -> Constraint | None:
-        return Names(facts.names, self.ends)
+        return Names(facts.names, self.ends) if facts.names else None
 
 
 @dataclass
