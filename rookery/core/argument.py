@@ -252,7 +252,7 @@ class Reader:
         return self.value(f"{variable}/{outputs[0]}") if len(outputs) == 1 and not outputs[0].startswith("inputs.") else UNKNOWN
 
     def _gathered(self, variable: str) -> Any:
-        items = []
+        items: list[Any] = []
         while (call := self.view.calls.get(f"{variable}[{len(items)}]")) is not None and call.value:
             items.append(self.stored(call.value))
         return items or UNKNOWN

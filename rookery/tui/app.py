@@ -228,7 +228,7 @@ class RookeryApp(App[None]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette offers: the screens, what can be done on this one, and the application's own."""
         for _, name, title in TABS:
-            yield SystemCommand(title, f"Go to the {title} screen", lambda name=name: self.action_page(name))  # type: ignore[misc]
+            yield SystemCommand(title, f"Go to the {title} screen", lambda name=name: self.action_page(name))
         for binding in type(screen).BINDINGS:
             if isinstance(binding, Binding) and binding.description and "(" not in binding.action and "." not in binding.action:
                 action = getattr(screen, f"action_{binding.action}", None)
@@ -288,7 +288,11 @@ class RookeryApp(App[None]):
     def action_begin(self) -> None:
         """Run a program."""
         self._go_to("runs")
-        self.call_after_refresh(lambda: isinstance(self.screen, RunsPage) and self.screen.action_begin())
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        if isinstance(self.screen, RunsPage):
+            self.screen.action_begin()
 
     @work(group="begin")
     async def begin(self, program: str) -> None:

@@ -25,7 +25,7 @@ class CallList(Rows[Row]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "fold(False)", "Close", show=False),
         Binding("right,l", "fold(True)", "Open", show=False),
-        Binding("space", "toggle", "Open or close", show=False),
+        Binding("space", "turn", "Open or close", show=False),
         Binding("n", "next", "Next that needs you", show=False),
     ]
 
@@ -79,7 +79,7 @@ class CallList(Rows[Row]):
         self.opened[row.item.path] = open_it
         self.display_watch(self._watch)
 
-    def action_toggle(self) -> None:
+    def action_turn(self) -> None:
         """Open or close the group."""
         if self.row is not None:
             self.action_fold(not self.row.is_open)

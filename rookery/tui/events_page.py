@@ -160,7 +160,7 @@ class _Numbered(Sequence[tuple[int, Event]]):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, place):  # type: ignore[no-untyped-def,override]
+    def __getitem__(self, place):  # type: ignore[no-untyped-def]
         return place + 1, self._events[place]
 
 

@@ -58,7 +58,7 @@ class Page(Screen[None]):
     """One of the screens."""
 
     name_of_page: ClassVar[str] = ""
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual declares it as it is
     DEFAULT_CSS = """
     Page { background: $background; layout: vertical; }
     Page .panel { border: round $border; background: $surface; border-title-color: $accent; border-subtitle-color: $foreground 60%; height: 1fr; }

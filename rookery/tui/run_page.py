@@ -94,7 +94,7 @@ class CallsPage(RunPage):
         self._looks_at_run = False
         row = self.calls.row
         if row is not None and row.item.items:
-            self.calls.action_toggle()
+            self.calls.action_turn()
         elif row is not None and self.current is not None and row.item.path in self.current.view.questions:
             self.action_answer()
         else:

@@ -31,7 +31,7 @@ class SearchPage(RunPage):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "fold(False)", "Close", show=False),
         Binding("right,l", "fold(True)", "Open", show=False),
-        Binding("space", "toggle", "Open/close"),
+        Binding("space", "turn", "Open/close"),
         Binding("o", "best", "Best path"),
         Binding("t", "other", "Other search", show=False),
     ]
@@ -101,7 +101,7 @@ class SearchPage(RunPage):
             self._display_state(self.current)
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
-        self.action_toggle()
+        self.action_turn()
 
     def action_fold(self, open_it: bool) -> None:
         """Open or close a state."""
@@ -113,7 +113,7 @@ class SearchPage(RunPage):
             self.opened[branch.node] = open_it
             self.display_run(self.current)
 
-    def action_toggle(self) -> None:
+    def action_turn(self) -> None:
         """Open or close a state."""
         branch = self.query_one(Rows).row
         if isinstance(branch, Branch):

@@ -66,7 +66,7 @@ class TalkPage(RunPage):
     TalkPage #say:focus { border: round $primary; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "toggle", "Fold"),
+        Binding("space", "turn", "Fold"),
         Binding("tab", "app.focus_next", "Say something", show=False),
         Binding("escape", "read", "Keys"),
     ]
@@ -147,7 +147,7 @@ class TalkPage(RunPage):
             found.append(Line(turn, -1, Text("")))
         return found
 
-    def action_toggle(self) -> None:
+    def action_turn(self) -> None:
         """Show all of this turn, or its first line only."""
         row = self.query_one(Rows).row
         if isinstance(row, Line) and self.current is not None:
@@ -163,7 +163,7 @@ class TalkPage(RunPage):
             else:
                 self.action_answer()
         else:
-            self.action_toggle()
+            self.action_turn()
 
     def action_read(self) -> None:
         """Go back to the talk."""
