@@ -13,7 +13,7 @@ from typing_extensions import is_typeddict
 from rookery.core.graph import MISSING, Call, Const, Graph, Many, Param, Ref, Source, names_in
 from rookery.core.plan import graph_outputs, order_of
 from rookery.core.shape import accepts, missing_step, step_type, type_of
-from rookery.core.types import adapter, element_type, fits, name_of, serialisable, strip, validate
+from rookery.core.types import adapter, element_type, fits, is_plain, name_of, serialisable, strip, validate
 from rookery.errors import GraphFault, GraphInvalid, NotSerialisable, ParseFailed
 
 NAMES = 1000
@@ -147,7 +147,8 @@ def _argument_faults(call: Call, params: Mapping[str, Param], types: dict[str, A
             continue
         wanted = params[argument].type
         try:
-            adapter(wanted)
+            if not is_plain(wanted):
+                adapter(wanted)
         except NotSerialisable as error:
             yield GraphFault(f"{path}.{argument}", error.reason, hint=error.hint, kind="type")
             continue

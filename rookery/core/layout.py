@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rookery.core.graph import Graph, names_in
-from rookery.core.view import CallView, View
 
 if TYPE_CHECKING:
     from networkx import DiGraph
+
+    from rookery.core.view import CallView, View
 
 _PARTS = re.compile(r"\[\d+\]|#\d+|~\d+")
 _SHAPES = {"input": ("([", "])"), "tool": ("[[", "]]"), "when": ("{", "}"), "ask": ("{{", "}}"), "loop": ("[/", "/]")}

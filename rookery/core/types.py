@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaValidator, ValidationError, from_json, to_json
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
-    "adapter", "dump", "dumper", "element_type", "failure", "fits", "is_immutable", "load", "load_foreign", "loader", "name_of", "path_of",
+    "adapter", "dump", "dumper", "element_type", "failure", "fits", "is_immutable",
+    "is_plain", "load", "load_foreign", "loader", "name_of", "path_of",
     "schema", "serialisable", "shareable", "show", "strip", "validate", "validator",
 ]
 
@@ -311,11 +313,28 @@ def load_foreign(data: bytes, type_: Any) -> Any:
     return _type(type(None) if type_ is None else type_).read_foreign(data)
 
 
+def is_plain(type_: Any) -> bool:
+    """Whether a type is made of text, numbers, bools, None, lists and dicts of them only: nothing need be built to know that its values travel."""
+    if type_ is None or (isinstance(type_, type) and type_ in _PLAIN):
+        return True
+    origin, args = get_origin(type_), get_args(type_)
+    if origin is dict:
+        return len(args) == 2 and args[0] is str and is_plain(args[1])
+    if origin in (Union, UnionType):
+        return all(map(is_plain, args))
+    return origin is list and len(args) == 1 and is_plain(args[0])
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
 def serialisable(type_: Any) -> str | None:
     """Why values of a type can't travel (nothing can write and read them back), or None when they can.
 
     Some values of a type that can may still be refused by ``dump``, such as a subclass with more fields.
     """
+    if is_plain(type_):
+        return None
     known = _type(type(None) if type_ is None else type_)
     if known.reason is None:
         try:

@@ -691,3 +691,17 @@ def test_the_types_own_validators_are_used() -> None:
     assert load(dump("A", Upper), Upper) == "A"
     with pytest.raises(NotSerialisable, match="come back"):
         dump("a", Upper)
+
+
+def test_plain_types_travel_without_a_look_at_their_schema() -> None:
+    from itertools import combinations
+
+    from rookery.core.types import _type, is_plain
+
+    scalars = [str, int, float, bool, type(None)]
+    plain: list[Any] = [*scalars, *(list[one] for one in scalars), *(dict[str, one] for one in scalars)]
+    for type_ in [*plain, *(one | other for one, other in combinations(plain, 2))]:
+        known = _type(type_)
+        known.checker()
+        assert is_plain(type_) and not known.reason
+    assert not any(map(is_plain, (Any, list, dict[int, str], tuple[str, ...], bytes, set[str])))
