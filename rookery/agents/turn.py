@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from rookery.agents.move import Move, Seen, answer_offer, move_schema, read_move, repair, rules
 from rookery.core.function import Prompt
 from rookery.core.label import NO_LABELS, Labels
 from rookery.core.policy import Policy
+from rookery.decoding.monitor import Rule
 from rookery.decoding.render import Rendered, sampling_of
+from rookery.decoding.rules import json_schema
 from rookery.errors import ParseFailed
 from rookery.models.model import Capabilities, Message, Model, Request, Role, Segment, ToolCall, ToolOffer
 
@@ -90,7 +93,13 @@ class Turn(Prompt[Any, Move]):
                 low = middle + 1
         request = replace(request, messages=page.messages(cuts[low]))
         level = "native tools" if native else "server schema" if request.schema is not None else "validate"
-        return _Asked(request, Move, "json", level, self.answer_type, native)
+        rule = self.rule if can.token_level and not native else None  # in this process a mask lets nothing else be written
+        return _Asked(request, Move, "json", level, rule, self.answer_type, native)
+
+    @cached_property
+    def rule(self) -> Rule:
+        """What holds a reply to be a move."""
+        return json_schema(move_schema(self.offers, self.answer_type))
 
     def _budget(self, can: Capabilities, policy: Policy) -> int:
         own = self.window_tokens or WINDOW_TOKENS

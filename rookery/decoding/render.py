@@ -24,6 +24,8 @@ class Rendered:
     form: Form
     level: str
     """How the type is enforced: ``server schema``, ``validate``, or empty for free text."""
+    decode: Any = None
+    """A rule of the prompt's own that its reply is held to, where the call has none."""
 
     def parse(self, text: str) -> Any:
         """The reply as a value. Raises ParseFailed with all faults."""

@@ -250,7 +250,8 @@ async def _prompt(run: Run, node: Node, policy: Policy, model: Model, number: in
         else render(prompt, args, policy, model.capabilities, paths=paths, idempotency_key=key)
     )
     scores = Scores(model, asked=policy.logprobs is not None)
-    rule = policy.decode and _rule(policy.decode, args, rendered.request)
+    decode = policy.decode or rendered.decode
+    rule = decode and _rule(decode, args, rendered.request)
     guard = _guarded(run, model, rule) if rule else None
     if not _is_cached(policy) or is_secret(run, node):
         value = await _ask(run, node, policy, model, rendered, spent, scores, guard)
