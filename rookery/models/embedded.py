@@ -33,10 +33,11 @@ class EmbeddedModel(LocalModel):
 
     :param name: which model; an empty name is ``game24``.
     :param cached_prompts: how many prompts' keys and values are kept: what a prompt shares with one of them is not computed again.
+    :param folder: other weights for the same skills, such as ``training/`` writes; None: those that are shipped.
     :raises ModelUnknown: there is no such embedded model, or (at the first request) its files are damaged.
     """
 
-    def __init__(self, name: str = "game24", *, cached_prompts: int = CACHED_PROMPTS) -> None:
+    def __init__(self, name: str = "game24", *, cached_prompts: int = CACHED_PROMPTS, folder: Path | None = None) -> None:
         name = name or "game24"
         if name not in TRAINED:
             raise ModelUnknown(f"there is no embedded model {name!r}", model=f"embedded:{name}",
@@ -48,8 +49,8 @@ class EmbeddedModel(LocalModel):
                 logprobs=True, token_level=True, exact_token_count=True, max_in_flight=4,
                 skills=tuple(skill.name for skill in trained.skills), price_usd=(0.0, 0.0), origin="trained",
             ),
-            lambda: _Engine(name), cached_prompts=cached_prompts, cached_tokens=CACHED_TOKENS, first_tokens=trained.first_tokens,
-            least_shared_tokens=trained.least_shared_tokens,
+            lambda: _Engine(name, folder or WEIGHTS / name), cached_prompts=cached_prompts, cached_tokens=CACHED_TOKENS,
+            first_tokens=trained.first_tokens, least_shared_tokens=trained.least_shared_tokens,
         )
 
     def _encode(self, request: Request) -> list[int]:
@@ -71,9 +72,8 @@ class EmbeddedModel(LocalModel):
 class _Engine:
     """The vocabulary and weights of a model, read at first use: :class:`rookery.models.local.Engine`."""
 
-    def __init__(self, name: str) -> None:
-        self._name, self._skills = f"embedded:{name}", TRAINED[name].skills
-        self._folder = WEIGHTS / name
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name, self._skills, self._folder = f"embedded:{name}", TRAINED[name].skills, folder
 
     def encode(self, request: Request) -> list[int]:
         """:raises SkillMissing: it is no prompt of a skill, or has text or numbers outside the vocabulary."""

@@ -101,12 +101,14 @@ class Continuation:
 
         Code that does not parse, or that begins or ends in the middle of a statement or a string, is Python all the same.
         """
-        bare = _TEXT.sub('""', text)
-        lines = [line for line in bare.splitlines() if line.strip()]
-        if not lines:
-            return None
-        prose = [_is_prose(line) for line in lines]
-        return None if (prose[0] and prose[-1]) or sum(prose) > MAX_PROSE * len(lines) else text
+        from_code = text, text.partition('"""')[2], text.partition("'''")[2]  # it may begin inside of a docstring
+        return text if any(map(_reads_like_python, from_code)) else None
+
+
+def _reads_like_python(text: str) -> bool:
+    lines = [line for line in _TEXT.sub('""', text).splitlines() if line.strip()]
+    prose = [_is_prose(line) for line in lines]
+    return bool(lines) and not (prose[0] and prose[-1]) and sum(prose) <= MAX_PROSE * len(lines)
 
 
 def _is_prose(line: str) -> bool:

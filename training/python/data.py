@@ -1,7 +1,7 @@
 """The training data of the Python model: permissively licensed packages, pinned, split by package, without duplicates.
 
 ``python -m training.python.data --folder FOLDER`` downloads the wheels of ``packages.csv`` with pip (about 250 MB), reads them and
-the standard library, and writes ``tokenizer.json``, ``train.bin``, ``dev.bin`` (token ids, uint16) and ``files.csv`` into FOLDER.
+the standard library, and writes ``byte_pairs.json``, ``train.bin``, ``dev.bin`` (token ids, uint16) and ``files.csv`` into FOLDER.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def write(folder: Path, *, seed: int = 0) -> None:
     files = capped(list(without_duplicates(sources(folder / "wheels"))), seed)
     train = [file.text for file in files if file.split == "train"]
     tokenizer = learn_vocabulary(train[::3], VOCABULARY)
-    tokenizer.save(folder / "tokenizer.json")
+    tokenizer.save(folder / "byte_pairs.json")
     for split in SPLITS[1:]:
         ids: list[int] = []
         for file in files:
