@@ -25,18 +25,19 @@ KINDS_OF_NODE = (
 NOUN = rf"(?:the\s+)?(?:{'|'.join(KINDS_OF_NODE)})"
 NODE = rf"(?:{NOUN}\s+)?(?:the\s+)?({NAME})"
 LIST = rf"(?:{NOUN}\s+)?{NAME}(?:\s*(?:,\s*(?:and\s+|or\s+)?|\s+and\s+|\s+or\s+|\s*&\s*)(?:(?:with|to)\s+)?(?:{NOUN}\s+)?{NAME})*"
-COSTS = "weight|length|distance|cost|capacity|bandwidth|price|time|toll|fare|limit|throughput|width|delay|latency|score"
-WEIGHT = rf"(?:(?:with|of|has|having|at|by|whose|and|in|carries|takes|costs|is|for|holds|allows|can carry|carrying|,|;|:|\(|\[|=)\s*)*(?:(?:a|an|the|up to|at most|maximum)\s+)*(?:{COSTS})?\s*(?:is|of|=|:)?\s*(?:up to\s+|at most\s+)?({NUMBER})"
+COSTS = (
+    "weights?|lengths?|distances?|costs?|capacit(?:y|ies)|cap|bandwidth|price|time|tolls?|fare|fee|limit|throughput|width|delay|latency|score|effort|risk|traffic|"
+    "travel time|max|maximum|w|c|d"
+)
+_SAYS = (
+    "with|of|has|have|having|at|by|whose|and|in|carries|carry|takes?|taking|costs?|costing|is|are|for|holds?|allows?|allowing|can carry|can take|can handle|can hold|"
+    "carrying|weighs?|weighing|measures?|spans?|needs?|requires?|that|which|it|its|lets|supports?|moves?|a|an|the|up to|at most|no more than|maximum|exactly|only|about"
+)
+WEIGHT = rf"[\s:=,(\[/@]*(?:(?:{_SAYS})\b[\s:=(\[]*)*(?:(?:{COSTS})\b[\s:=(\[]*)?(?:(?:is|of|up to|at most|equal to|through)\b\s*|[=:]\s*)*[$€£]?({NUMBER})(?!\w*\s*(?:->|→))"
+"""A number that is told of an edge, with the words that lead to it."""
 STOP = frozenset(
     ["a", "an", "and", "are", "as", "at", "be", "before", "after", "between", "by", "can", "connected", "directed", "each", "edge", "edges", "every", "for", "from", "graph", "has", "have", "if", "in", "into", "is", "it", "its", "lead", "leads", "must", "no", "node", "nodes", "not", "of", "on", "one", "only", "or", "other", "path", "same", "should", "that", "the", "their", "there", "this", "to", "two", "undirected", "vertex", "visit", "visited", "was", "we", "weight", "what", "which", "with", "you", "does", "do", "how", "when", "where", "your", "find", "give", "given", "all", "any", "some", "than", "then", "them", "they", "these", "those", "will", "following", "between", "both"]
 )
-QUESTION = re.compile(
-    r"(?:^|(?<=[\s.:;!]))(?:q\s*:|question\s*:|is there|are there|does |do |can |could |what|which|find |give |determine (?!if there is a path between two nodes in)|compute |calculate |tell |list |decide "
-    r"|how |print |output |report |name |show |return |provide |produce |work out |say |state |write |on the way|is it |starting |suppose you|in (?:what|which) order|assign )",
-    re.IGNORECASE,
-)
-
-
 @dataclass
 class Reading:
     """What was read of one question."""
@@ -64,26 +65,34 @@ def has(pattern: str) -> Test:
     return lambda text: found.search(text) is not None
 
 
-PROBLEMS: list[tuple[str, Test]] = [
-    ("graph convolution", has(r"convolution|embedding|feature vector|message[- ]passing|aggregat|sum of (?:its|their|the) neighbo")),
-    ("maximum flow", has(r"max(?:imum|imal|imi[sz]e)?[- ](?:the |total |possible |amount of )*(?:network )?flow|maximum (?:amount|volume|rate|throughput)|most (?:water|data|goods|traffic)"
-                         r"|how much (?:\w+ ){0,4}(?:can|could|may) (?:\w+ ){0,3}(?:flow|sent|pushed|shipped|pass|move|route|deliver|transport)|largest (?:flow|amount)|flow value|throughput (?:from|between)|greatest (?:flow|amount)")),
-    ("bipartite matching", has(r"\bmatch|assign|pair up|appoint|interested in|applicant|as many \w+ as possible|allocat")),
-    ("hamiltonian path", has(r"hamilton|(?:each|every|all)(?: of)?(?: the)?(?: \w+){1,4} exactly once|(?:each|every) \w+ once(?: and only once)?|without (?:visiting|repeating)[^.?]{0,40}twice|once and only once|exactly one time")),
-    ("topological order", has(r"topolog|\bbefore\b|prerequisite|depend|precede|linear order|valid order|in (?:what|which) order|comes? after|must follow|required (?:for|by)|sequence in which|schedul")),
-    ("shortest path", has(r"shortest|cheapest|quickest|fastest|least (?:total )?(?:weight|cost|distance|time|expensive)|(?:minimum|minimal|lowest|smallest)[- ](?:total |overall )?(?:weight|cost|distance|length|time|sum)|min(?:imum)?-(?:cost|weight)|(?:smallest|lowest|minimum|least) total|optimal (?:path|route)")),
-    ("cycle", has(r"\bcycl|acyclic|closed (?:loop|walk|tour|chain)|\bloops?\b|circuit|back to (?:where|the|its)|return to (?:where|the|its)|circular|ring\b|is (?:this|the) (?:graph|network) a (?:tree|forest)")),
-    ("connectivity", has(r"path|connect|reach|route|travel|get (?:from|to)|way (?:from|between|to)|same component|linked|go from|communicat|walk from|lead")),
+STRONG: list[tuple[str, Test]] = [
+    ("graph convolution", has(r"convolution|embedding|feature vector|message[- ]passing|aggregat|(?:sum|total) of (?:its|their|the|all)(?: \w+)* neighbo")),
+    ("hamiltonian path", has(r"hamilton|(?:each|every|all)(?: of)?(?: the)?(?: \w+){1,4} exactly once|(?:each|every) \w+ once\b|once and only once|exactly one time"
+                             r"|without (?:visiting|repeating|entering|passing)[^.?]{0,40}twice|(?:each|every|all)(?: \w+){1,4} (?:one time|a single time)")),
+    ("maximum flow", has(r"max(?:imum|imal|imi[sz]e)?[- ](?:the |total |possible |amount of )*(?:network )?flow|flow value|(?:maximum|largest|greatest|highest) (?:total )?(?:amount|volume|rate|throughput|flow|quantity|number of \w+ per)"
+                         r"|most (?:water|data|goods|traffic|oil|gas|\w+ per (?:hour|second|day|minute))|how (?:much|many)[^.?]{0,60}(?:flow|sent|send|push|ship|pass|move|route|deliver|transport|pump|stream)|throughput|at most[^.?]{0,30}per (?:hour|second|minute|day)")),
+    ("bipartite matching", has(r"\bmatch|assign|pair(?:ed)? up|appoint|interested in|applicant|as many \w+ as possible|allocat|(?:maximum|largest|greatest) number of (?:people|workers|\w+s|shifts|jobs|pairs)(?: that| who| which)?")),
 ]  # fmt: skip
-"""In this order: what a question about one problem says of another is no sign of that other."""
+"""Signs that mean a problem wherever they stand; in this order."""
+ASKED: list[tuple[str, Test]] = [
+    ("shortest path", has(r"shortest|cheapest|quickest|fastest|least (?:total )?(?:weight|cost|distance|time|expensive|effort)|(?:minimum|minimal|lowest|smallest|least)[- ](?:possible |total |overall |combined )*(?:weight|cost|distance|length|time|sum|latency|toll|delay|price|effort|risk)|min(?:imum)?-(?:cost|weight)|optimal (?:path|route)|least costly|how (?:far|long|expensive)")),
+    ("topological order", has(r"topolog|\border\b|sequence|schedul|linear|prerequisite|all (?:the )?\w+ be (?:visited|done|finished|completed|taken)")),
+    ("cycle", has(r"\bcycl|acyclic|closed (?:loop|walk|tour|chain|trail)|\bloops?\b|circuit|circular|round trip|back (?:to|at) (?:where|the|its|your|his|her)|return(?:ing)? to (?:where|the|its|your)|\bring\b|(?:a|form) (?:tree|forest)\b|deadlock|depend on (?:itself|themselves|each other)|end up where")),
+    ("connectivity", has(r"path|connect|reach|route|travel|\bget\b|way (?:from|between|to)|same (?:component|group|cluster|network|part)|linked|\bgo\b|communicat|walk|lead|chain|send|pass|talk|drive|flow|arrive|spread|rumou?r|joined|message")),
+]  # fmt: skip
+"""By what is asked, where no strong sign stands; in this order."""
 
 
 def problem_of(asked: str, told: str) -> str:
-    """Which of the problems a question is: by what is asked, then by all that is told."""
-    for name, is_it in PROBLEMS:
-        if is_it(asked) and (name != "topological order" or "before" not in asked or has(r"order|topolog|sequence|schedul|visit|finish|complete|take|do ")(asked)):
+    """Which of the problems a question is."""
+    whole = f"{told}\n{asked}"
+    for name, is_it in STRONG:
+        if is_it(asked) or (name != "bipartite matching" and is_it(whole)):
             return name
-    for name, is_it in PROBLEMS[:-1]:
+    for name, is_it in ASKED:
+        if is_it(asked) and (name != "topological order" or has(r"before|after|prerequisite|depend|require|precede|until|once|need|topolog|earlier|later|first")(whole)):
+            return name
+    for name, is_it in [*STRONG, *ASKED[:3]]:
         if is_it(told):
             return name
     raise NotRead("what is asked of the graph")
@@ -111,22 +120,48 @@ def names_in(text: str) -> list[str]:
     return [word for word in words if is_name(word)]
 
 
+_ASKS = re.compile(
+    r"^\s*(?:(?:now|so|then|also|please|your task is to|your job is to|the task is to|task\s*:|q\s*:|question\s*:|we want to know|i want to know|"
+    r"you are asked to|if (?:yes|so|there is one|it is|possible)[, ]*|help (?:me|us|them|him|her)(?: to)?)\s*,?\s*)*"
+    r"(?:find|give|determine|compute|calculate|tell|list|decide|print|output|report|name|show|provide|produce|work out|state|return|write|assign|match|"
+    r"what|which|how|where|can|could|is|are|does|do|will|would|may|in (?:what|which)|between which)\b",
+    re.IGNORECASE,
+)
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences and lines, with their ends."""
+    return [part for part in re.split(r"(?<=[?!])\s+|(?<=[^\s\d.][.;])\s+|(?<=\d[.;])\s+(?=\D|\d+\s+[a-z])|\n", text) if part.strip()]
+
+
 def split_question(text: str) -> tuple[str, str]:
-    """What is told, and what is asked: from the last place on where a question begins."""
+    """What is told, and what is asked: the sentences that ask, wherever they stand."""
     text = re.sub(r"\n\s*A\s*:\s*$", "", text.strip())
-    marked = re.search(r"(?:^|\n)\s*(?:q|question)\s*:", text, re.IGNORECASE)
-    if marked:
-        return text[: marked.start()], text[marked.end() :]
-    asks = [match.start() for match in QUESTION.finditer(text) if match.start() == 0 or re.search(r"(?:[.:;!?\n]|^)\s*$", text[: match.start()])]
-    if not asks:
+    told, asked = [], []
+    for part in sentences(text):
+        asks = part.rstrip().endswith("?") or (_ASKS.match(part) is not None and not _holds_edges(part))
+        if asks and ":" in part and _holds_edges(part.partition(":")[2]):  # "Find a path in this graph: (a,b) …"
+            head, _, rest = part.partition(":")
+            asked.append(head)
+            told.append(rest)
+        elif asks and part.rstrip().endswith("?") and (cut := _asks_from(part)):
+            told.append(part[:cut])
+            asked.append(part[cut:])
+        else:
+            (asked if asks else told).append(part)
+    if not asked:
         return text, text
-    # several sentences may ask ("Is there a path …? If yes, give it."): they stand together, at the end or at the beginning
-    last = [place for place in asks if not re.search(r"\(\s*\S+\s*,|->|→|\d\s*[-–]\s*\d", text[place:])]
-    if last:
-        return text[: last[0]], text[last[0] :]
-    end = re.search(r"[?.:]", text[asks[0] :])
-    stop = asks[0] + end.end() if end else len(text)
-    return text[: asks[0]] + " " + text[stop:], text[asks[0] : stop]
+    return "\n".join(told), "\n".join(asked)
+
+
+def _holds_edges(text: str) -> bool:
+    return len(_TUPLE.findall(text)) > 1 or len(re.findall(r"->|→|<->|--|\w\s?[-–—]\s?\w", text)) > 1
+
+
+def _asks_from(part: str) -> int:
+    """Where in a sentence the asking begins, if edges stand before it: ``Given (a,b) (b,c), is there …?``; else 0."""
+    found = list(re.finditer(r"[,;:)]\s+(?=(?:is|are|does|do|can|could|what|which|how|find|will)\b)", part, re.IGNORECASE))
+    return found[-1].end() if found and _holds_edges(part[: found[-1].end()]) else 0
 
 
 # ------------------------------------------------------------------ edges
@@ -135,16 +170,21 @@ Edge = tuple[str, str, float | None, bool | None]
 """From, to, the weight where it is told, and whether its sign has a direction (None: it does not say)."""
 _TUPLE = re.compile(rf"[(\[{{<]\s*(?:{NOUN}\s+)?({NAME})\s*[,;|]\s*(?:{NOUN}\s+)?({NAME})\s*(?:[,;:|]\s*(?:(?:{COSTS})\s*[=:]?\s*)?({NUMBER})\s*)?[)\]}}>](?:\s*(?::|=|with (?:{COSTS})|{COSTS})\s*({NUMBER}))?", re.IGNORECASE)
 _ARROW = re.compile(
-    rf"({NAME})\s*(<-+>|<=+>|↔|⇔|-+>|=+>|→|⇒|⟶|>|--+|—|–|-|~)\s*(?:\(?\s*({NUMBER})\s*\)?\s*(?:-+>|--+|→|-)\s*)?({NAME})(?:\s*(?:[:=(\[@/]|with|,)\s*(?:an?\s+)?(?:(?:{COSTS})\s*(?:of\s+|[=:]\s*)?)?({NUMBER})\s*[)\]]?)?",
+    rf"({NAME})\s*(<-+>|<=+>|↔|⇔|⟷|-+>|=+>|→|⇒|⟶|>|--+|—|–|-|~)\s*(?:[(\[]?\s*(?:(?:{COSTS})\s*[=:]?\s*)?({NUMBER})\s*[)\]]?\s*(-+>|--+|→|-)\s*)?({NAME})"
+    rf"(?:\s*(?:[:=(\[@/|]|\b(?:with|takes?|costs?|is|has|of|weighs?|carries|at)\b){WEIGHT})?",
     re.IGNORECASE,
 )
+_PLAIN = re.compile(rf"(?:\b(?:from|between)\s+)?{NODE}\s+(?:to|and|with|into|towards)\s+{NODE}\s*(?:\b(?:takes?|costs?|is|has|with|of|at|holds?|carries|measures?|weighs?|can)\b|[:=(\[,])\s*{WEIGHT}", re.IGNORECASE)
+"""``from A to B takes 5``, ``A to B: 5``."""
+_PAIRS = re.compile(rf"(?:^|[:,;]|\band\b|\bjoin\b|\bconnect\b)\s*(?:from\s+|between\s+)?{NODE}\s+(?:with|to|and)\s+{NODE}(?=\s*(?:[,;.]|$|and\b))", re.IGNORECASE)
+"""``A with B, B with C`` in a sentence that speaks of joining."""
 _BETWEEN = re.compile(
     rf"\b(?:edges?|roads?|links?|lines?|cables?|pipes?|arcs?|connections?|tracks?|bridges?|flights?|trails?|streets?|tunnels?|corridors?|ferr(?:y|ies)|friendships?|wires?|canals?|path(?:way)?s?|route|channels?|highways?|ties?|bonds?|hallways?)\b[^.\n]{{0,40}}?"
     rf"\b(?:(between|joining|linking|connecting|joins|links|connects)|(from|leading from|running from|goes from|runs from|leads from))\s+{NODE}\s*(?:,|and|to|with|into|towards|&)\s*{NODE}(?:[^.\n\d]{{0,3}}{WEIGHT})?",
     re.IGNORECASE,
 )
 _VERBS_TO = (
-    r"points? to|leads? to|goes to|flows? (?:in)?to|feeds?(?: into)?|sends? (?:\w+ )?to|has (?:an? )?(?:\w+ )?(?:edge|arc|link|pipe|arrow|channel|road|connection) (?:in)?to|links? to|drains? into|pumps? (?:\w+ )?(?:in)?to|pours? into|empties into|supplies"
+    r"points? to|leads? to|goes to|flows? (?:in)?to|feeds?(?: into)?|sends? (?:\w+ )?to|has (?:an? )?(?:\w+ )?(?:edge|arc|link|pipe|arrow|channel|road|connection) (?:in)?to|imports?|includes?|cites?|follows|references?|calls|trusts|likes|beats|blocks|waits for|links? to|drains? into|pumps? (?:\w+ )?(?:in)?to|pours? into|empties into|supplies"
 )
 _VERBS_WITH = (
     r"(?:is|are|was)?\s*(?:directly |also )?(?:connected|linked|joined|adjacent|wired|tied|attached|next|hooked up|bound|friends?|neighbou?rs?|a neighbou?r|bordering|acquainted) (?:to|with|by [^.\n]{1,20} to|of)|connects? (?:directly )?(?:to|with)|joins? (?:up )?(?:to|with)"
@@ -159,6 +199,8 @@ _BEFORE = (
     re.compile(rf"{NODE}\s+(?:is|are)\s+(?:an?\s+)?(?:prerequisites?|preconditions?|requirements?|required|needed|necessary)\s+(?:of|for|by|before)\s+{NODE}", re.IGNORECASE),
 )
 _AFTER = (
+    re.compile(rf"before\s+(?:you (?:can )?(?:do|start|take|begin|run)\s+)?{NODE}(?:\s+(?:can|may|could)\s+(?:be\s+)?\w+)?\s*,?\s*(?:you (?:need|must|have)(?: to)?(?: (?:do|finish|complete|take|have))?|do|finish|complete|comes?|there is)\s+({LIST})", re.IGNORECASE),
+    re.compile(rf"{NODE}\s+(?:has to |must |should |needs to |can only |cannot |can't |may not )?(?:wait|waits|be started|begin|start|happen|be done|be \w+ed)\s+(?:until|unless|before|for)\s+({LIST})\s+(?:is|are|has|have)\b", re.IGNORECASE),
     re.compile(rf"{NODE}\s+(?:should|must|has to|have to|needs? to|is to|can|may|can only|shall)?\s*(?:only\s+)?(?:be\s+)?(?:\w+\s+)?(?:visited|done|finished|completed|taken|come|comes|happen|happens|executed|built|placed|run|scheduled|processed|start|starts|started|begin|begins|go|goes|installed|performed|listed|read|follow|follows)?\s*(?:only\s+)?(?:later than|after|once|follows?|until after)\s+{NODE}", re.IGNORECASE),
     re.compile(rf"{NODE}\s+(?:depends? (?:up)?on|requires?|needs|relies on|builds on|waits for|is blocked by)\s+({LIST})", re.IGNORECASE),
 )  # fmt: skip
@@ -172,6 +214,7 @@ def number(text: str | None) -> float | None:
     return float(text) if text else None
 
 
+_RANGE = re.compile(r"(?:numbered|labell?ed|named|indexed|called|numbers?)\s+(?:from\s+)?(\d+)\s*(?:to|through|-|–|\.\.+|until|up to)\s*(\d+)", re.IGNORECASE)
 _LEGEND = re.compile(r"\b(?:means|mean|denotes?|represents?|indicates?|stands? for|signif(?:y|ies)|is written|notation)\b", re.IGNORECASE)
 """Says how edges are written; the edge in such a sentence is none, unless a colon follows."""
 
@@ -179,9 +222,9 @@ _LEGEND = re.compile(r"\b(?:means|mean|denotes?|represents?|indicates?|stands? f
 def lines_of(text: str) -> Iterator[str]:
     """Lines and sentences, one after another."""
     for line in text.splitlines():
-        for part in re.split(r"(?<=[^\d.])[.;](?:\s+|$)|(?<=\d)\.(?:\s+|$)|(?<=\d);\s+", line):
+        for part in re.split(r"(?<=[^\d.])[.;](?:\s+|$)|(?<=\d)\.(?:\s+|$)|(?<=[\d)]);\s+", line):
             legend = _LEGEND.search(part)
-            rest = part if legend is None else part[legend.end() :].partition(":")[2]
+            rest = _RANGE.sub(" ", part if legend is None else part[legend.end() :].partition(":")[2])
             if rest.strip():
                 yield rest
 
@@ -195,7 +238,7 @@ def edges_of(text: str, problem: str) -> list[Edge]:
 
 
 def _in_line(line: str, problem: str) -> list[Edge]:
-    ways: list[Callable[[str], list[Edge]]] = [_tuples, _between, _adjacency, _told, _arrows]
+    ways: list[Callable[[str], list[Edge]]] = [_tuples, _sent, _between, _adjacency, _plain, _told, _arrows, _pairs]
     if problem == "topological order":
         ways = [_orders, *ways]
     if problem == "bipartite matching":
@@ -217,17 +260,49 @@ def _between(line: str) -> list[Edge]:
 
 def _arrows(line: str) -> list[Edge]:
     """``a -> b -> c`` too: each arrow's right end may begin the next."""
-    found, place = [], 0
+    found: list[Edge] = []
+    place = 0
     while match := _ARROW.search(line, place):
-        sign = match[2]
-        if sign == "-" and not re.search(r"\s-\s|^\S+-\S+$", match[0]) and "," not in line and re.search(r"[a-z]{3,}-[a-z]{3,}", match[0]):
-            place = match.end()  # a hyphen within a word
-            continue
-        one_way = None if sign in ("-", "–", "—", "~") or set(sign) == {"-"} else "<" not in sign and sign not in "↔⇔"
-        found.append((bare(match[1]), bare(match[4]), number(match[3] or match[5]), one_way))
-        place = match.start(4) if match[5] is None else match.end()
-        if match[5] is None and not re.match(rf"{NAME}\s*(?:->|→|--|=>|-\s)", line[place:]):
-            place = match.end()
+        sign = match[2] if not match[4] or match[4] == "-" else match[4]
+        place = match.end()
+        if match[2] == "-" and match[3] is None and re.fullmatch(r"[a-z]{3,}-[a-z]{3,}", match[0]):
+            continue  # a hyphen within a word
+        one_way = None if set(sign) <= set("-–—~") else "<" not in sign and sign not in "↔⇔⟷"
+        found.append((bare(match[1]), bare(match[5]), number(match[3] or match[6]), one_way))
+        if match[6] is None and re.match(rf"(?:{NAME})\s*(?:->|→|--|=>|-\s|–|—|>)", line[match.start(5) :]):
+            place = match.start(5)
+    return found
+
+
+def _plain(line: str) -> list[Edge]:
+    one_way = True if re.search(r"\bfrom\b", line, re.IGNORECASE) else None
+    return [(bare(m[1]), bare(m[2]), number(m[3]), one_way) for m in _PLAIN.finditer(line)]
+
+
+def _pairs(line: str) -> list[Edge]:
+    if not re.search(r"\b(?:join|joins|connect|connects|link|links|between|edges?|roads?|streets?|friends?|know|adjacent|neighbou?rs?|pairs?|cables?)\b", line, re.IGNORECASE):
+        return []
+    found, place = [], 0
+    while match := _PAIRS.search(line, place):
+        found.append((bare(match[1]), bare(match[2]), None, None))
+        place = match.end()
+    return found
+
+
+_SENT = re.compile(
+    rf"(?:\b(?:sends?|pumps?|pushes|ships?|carries|delivers?|transports?|pipes?|moves?|supplies)\b)?\s*(?:up to|at most|no more than|a maximum of|maximum)?\s*({NUMBER})\s*(?:\w+\s+){{0,4}}?(?:to|into|towards)\s+{NODE}",
+    re.IGNORECASE,
+)
+_SENDER = re.compile(rf"{NODE}\s+(?:can\s+|may\s+)?(?:sends?|pumps?|push(?:es)?|ships?|carr(?:y|ies)|delivers?|transports?|moves?|suppl(?:y|ies)|pass(?:es)?|forwards?)\b", re.IGNORECASE)
+
+
+def _sent(line: str) -> list[Edge]:
+    """``s sends up to 16 units to v1 and up to 13 units to v2``."""
+    senders = list(_SENDER.finditer(line))
+    found: list[Edge] = []
+    for place, sender in enumerate(senders):
+        rest = line[sender.end() : senders[place + 1].start() if place + 1 < len(senders) else len(line)]
+        found += [(bare(sender[1]), bare(m[2]), number(m[1]), True) for m in _SENT.finditer(rest)]
     return found
 
 
@@ -261,7 +336,6 @@ def _interests(line: str) -> list[Edge]:
 
 # ------------------------------------------------------------------ the rest of a question
 
-_RANGE = re.compile(r"(?:numbered|labell?ed|named|indexed|called|numbers?)\s+(?:from\s+)?(\d+)\s*(?:to|through|-|–|\.\.+|until|up to)\s*(\d+)", re.IGNORECASE)
 _NAMED = re.compile(rf"(?:{NOUN}|they|set of \w+)\s*(?:are|:|include|is|=|are named|are called|are labell?ed)?\s*(?:named|called|labell?ed|:|=)?\s*[\[({{]?((?:{NAME}\s*,\s*)+(?:and\s+)?{NAME})", re.IGNORECASE)
 _EMBEDDED = re.compile(rf"{NODE}\s*(?::|=|has|have|starts? with|holds|carries|is|->)\s*(?:an?\s+)?(?:the\s+)?(?:initial\s+)?(?:embedding|feature(?:s| vector)?|vector|value)?\s*(?:of|:|=)?\s*[\[(]\s*({NUMBER}(?:\s*[,\s]\s*{NUMBER})*)\s*[\])]", re.IGNORECASE)
 _LAYERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "a single": 1, "single": 1, "twice": 2, "once": 1, "thrice": 3}
@@ -337,6 +411,7 @@ def read(question: str) -> Reading:
     reading.edges = [(a, b, 1.0 if weight is None else weight) for a, b, weight, _ in edges]
     listed = nodes_told(told)
     known = list(dict.fromkeys([*listed, *(end for edge in edges for end in edge[:2])]))
+    _nothing_unread(body, problem, set(known))
     if problem == "bipartite matching":
         _sides(told, reading)
         return reading
@@ -348,6 +423,16 @@ def read(question: str) -> Reading:
     if problem == "maximum flow" and not reading.weighted:
         raise NotRead("the capacities")
     return reading
+
+
+def _nothing_unread(body: str, problem: str, known: set[str]) -> None:
+    """Refuse a text with a sentence that speaks of several nodes and in which no edge was read: it may be one that the rules do not know."""
+    for line in lines_of(body):
+        words = {bare(word) for word in re.findall(NAME, line)}
+        named = {word for word in words & known if len(word) > 1 or word.isupper() or word.isdigit()}
+        is_list = _NAMED.search(line) or re.search(r"\b(?:start|source|target|sink|goal|begins?|ends?|from .* to)\b", line, re.IGNORECASE)
+        if len(named) > 1 and not is_list and not _in_line(line, problem):
+            raise NotRead(f"this part: {line.strip()[:80]}")
 
 
 def _embeddings(told: str, asked: str, reading: Reading) -> str:
