@@ -430,7 +430,7 @@ def _nothing_unread(body: str, problem: str, known: set[str]) -> None:
     for line in lines_of(body):
         words = {bare(word) for word in re.findall(NAME, line)}
         named = {word for word in words & known if len(word) > 1 or word.isupper() or word.isdigit()}
-        is_list = _NAMED.search(line) or re.search(r"\b(?:start|source|target|sink|goal|begins?|ends?|from .* to)\b", line, re.IGNORECASE)
+        is_list = _NAMED.search(line) or re.search(r"as follows|\b(?:following|start|source|target|sink|goal|begins?|ends?|from .* to)\b", line, re.IGNORECASE)
         if len(named) > 1 and not is_list and not _in_line(line, problem):
             raise NotRead(f"this part: {line.strip()[:80]}")
 
