@@ -186,13 +186,15 @@ def check(
     as_json: JsonOpt = False,
 ) -> None:
     """Check a program without running it: all faults at once, or a picture of its calls."""
-    from rookery.cli.load import inputs_data, load
+    from rookery.cli.load import has_labels, inputs_data, load
     from rookery.core import layout
-    from rookery.engine.begin import Options
-    from rookery.engine.held import ensure_clear
 
     graph = load(program, tools=tools or ()).graph
-    ensure_clear(graph, Options())
+    if has_labels(graph):
+        from rookery.engine.begin import Options
+        from rookery.engine.held import ensure_clear
+
+        ensure_clear(graph, Options())
     picture = layout.mermaid(graph) if mermaid else layout.text(graph)
     if as_json:
         say_json({"program": program, "graph": graph.name, "inputs": inputs_data(graph), "calls": len(graph.calls), "faults": [], "picture": picture})

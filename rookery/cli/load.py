@@ -61,6 +61,16 @@ def load(spec: str, *, tools: Sequence[str] = ()) -> Program:
     return Program(_named(module, name, place), f"{origin}:{name}")
 
 
+def has_labels(graph: Graph) -> bool:
+    """Whether any value of a graph is labelled: only then there is something to hold it to."""
+    if any(param.labels for param in graph.params.values()):
+        return True
+    functions = {id(call.function): call.function for call in graph.call_list if call.function is not None}
+    return any(call.labels for call in graph.call_list) or any(
+        has_labels(one) if isinstance(one, Graph) else one.labels or any(param.labels for param in one.params.values()) for one in functions.values()
+    )
+
+
 def is_workflow(spec: str) -> bool:
     """Whether a program is a workflow file."""
     return spec.endswith((".yaml", ".yml"))

@@ -46,14 +46,14 @@ _BEFORE = (
 
 def say(text: str = "") -> None:
     """A line of the command's result, on standard output; without what a terminal would obey when it is one."""
-    from rookery.tui.progress import safe
+    from rookery.tui.safe import safe
 
     typer.echo(safe(text) if sys.stdout.isatty() else text, color=True)
 
 
 def note(text: str) -> None:
     """A line about the command's work, on standard error."""
-    from rookery.tui.progress import safe
+    from rookery.tui.safe import safe
 
     typer.echo(safe(text), err=True)
 

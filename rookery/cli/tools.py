@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
@@ -38,6 +37,8 @@ def within(path: Path, work: Callable[[ToolLibrary], Awaitable[T]], *, verify: b
         library = await ToolLibrary.open(path, verify=verify)
         async with library:
             return await work(library)
+
+    import asyncio  # a tenth of the time that `rookery --help` takes
 
     return asyncio.run(whole())
 

@@ -11,7 +11,8 @@ from textual.theme import Theme
 
 from rookery.core.argument import UNKNOWN
 from rookery.core.spend import Spend
-from rookery.tui.progress import money, safe
+from rookery.tui.progress import money
+from rookery.tui.safe import safe
 
 MARKS = {"": "○", "running": "●", "waiting": "?", "again": "↻", "done": "✓", "failed": "✗", "stopped": "■", "finished": "✓", "paused": "‖"}
 WORDS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rookery.core.layout import group_of, worst_status
 from rookery.core.spend import Spend
 from rookery.core.view import CallView, View
+from rookery.tui.safe import safe
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -27,11 +27,6 @@ MAX_GROUPS = 8
 BAR = 12
 _STYLE = {"done": "green", "running": "cyan", "again": "yellow", "waiting": "yellow", "failed": "red", "stopped": "dim"}
 _MARK = {"done": "✓", "running": "●", "again": "↻", "waiting": "?", "failed": "✗", "stopped": "■"}
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_].*?(?:\x1b\\|$)|[ -/]*[0-~])"  # sequences, by their kind
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]",
-    re.DOTALL,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +42,6 @@ class Group:
     tail: str = ""
     """The end of what one of them is writing."""
     problem: str = ""
-
-
-def safe(text: str) -> str:
-    """Text from a model or a tool without what a terminal would obey: escape sequences and control characters."""
-    return _ESCAPES.sub("", text)
 
 
 def groups(view: View, *, known: Mapping[str, int] | None = None) -> list[Group]:

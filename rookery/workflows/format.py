@@ -5,8 +5,11 @@ A field's name is its key in YAML (a trailing ``_`` falls away), its type says w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal, NewType
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NewType
+
+from typing_extensions import dataclass_transform
 
 from rookery.core.graph import MISSING
 from rookery.workflows.document import Node
@@ -50,17 +53,47 @@ class Beside:
     """This field takes the keys that no other field has."""
 
 
-@dataclass(kw_only=True, eq=False)
-class Spec:
-    """What was read of one mapping; ``node`` is the mapping."""
+class _Made:
+    """A default that is made anew for each object."""
 
-    node: Node = field(repr=False, compare=False)
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+
+
+def field(*, default_factory: Callable[[], Any]) -> Any:
+    """A field whose default is made anew for each object."""
+    return _Made(default_factory)
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+class Spec:
+    """What was read of one mapping; ``node`` is the mapping.
+
+    These are dataclasses in all but how they are made: ``dataclass`` compiles a function for each class, which for some thirty of them takes
+    longer than a small workflow takes to be checked.
+    """
+
+    node: Node
+    defaults: ClassVar[dict[str, Any]] = {}
+    """By field, those of the bases too; one that has none must be given."""
+
+    def __init_subclass__(cls) -> None:
+        own = {name: vars(cls)[name] for name in vars(cls).get("__annotations__", {}) if name in vars(cls)}
+        inherited: dict[str, Any] = {}
+        for base in reversed(cls.__mro__[1:-1]):
+            inherited |= vars(base).get("defaults", {})
+        cls.defaults = inherited | own
+
+    def __init__(self, **values: Any) -> None:
+        given = vars(self)
+        for name, default in type(self).defaults.items():
+            given[name] = default.make() if isinstance(default, _Made) else default
+        given.update(values)
 
 
 # ------------------------------------------------------------------ what calls and prompts may say of how they are carried out
 
 
-@dataclass(kw_only=True, eq=False)
 class Retry(Spec):
     """When a call is tried again."""
 
@@ -68,7 +101,6 @@ class Retry(Spec):
     wait_s: Annotated[float | None, "Seconds between two attempts; without it they grow from 0.5 to 30.", AtLeast(0)] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class Limit(Spec):
     """Caps; what is not named has none."""
 
@@ -79,21 +111,18 @@ class Limit(Spec):
     sandbox_seconds: Annotated[float | None, "Processor seconds in sandboxes.", AtLeast(0)] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class Decode(Spec):
     """What the model's text must keep to while it is written."""
 
     monitors: Annotated[list[str], "Names of monitors; `rookery.decoding` lists them."] = field(default_factory=list)
 
 
-@dataclass(kw_only=True, eq=False)
 class Gather(Spec):
     """What becomes of a map some of whose calls failed."""
 
     at_least: Annotated[int, "Failed calls are left out; fewer good ones than this fail the map.", AtLeast(1)] = 1
 
 
-@dataclass(kw_only=True, eq=False)
 class Manner(Spec):
     """How a call is carried out."""
 
@@ -118,7 +147,6 @@ class Manner(Spec):
 # ------------------------------------------------------------------ prompts, and other parts that calls name
 
 
-@dataclass(kw_only=True, eq=False)
 class Input(Spec):
     """One input of the workflow, or one parameter of a prompt."""
 
@@ -128,7 +156,6 @@ class Input(Spec):
     description: Annotated[str, "What it is, in words."] = ""
 
 
-@dataclass(kw_only=True, eq=False)
 class Field(Spec):
     """One field of a type, with its bounds."""
 
@@ -144,7 +171,6 @@ class Field(Spec):
     pattern: Annotated[str | None, "A regular expression that the text matches."] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class Prompt(Manner):
     """A prompt that calls and planners name."""
 
@@ -159,7 +185,6 @@ class Prompt(Manner):
     name: Annotated[str | None, "The name it goes by in logs, where that is not its key here."] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class Model(Spec):
     """A model under a name."""
 
@@ -174,7 +199,6 @@ class Model(Spec):
     options: Annotated[dict[str, Constant], "Options of the model's class."] = field(default_factory=dict)
 
 
-@dataclass(kw_only=True, eq=False)
 class Memory(Spec):
     """What is remembered across runs; gives the tools keep, recall and history."""
 
@@ -184,7 +208,6 @@ class Memory(Spec):
     embedder: Annotated[str | None, "Another embedder than the one that ships with rookery."] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class Mcp(Spec):
     """An MCP server: started by a command, or reached at a URL."""
 
@@ -199,7 +222,6 @@ class Mcp(Spec):
     )
 
 
-@dataclass(kw_only=True, eq=False)
 class Signature(Spec):
     """What a tool takes and gives."""
 
@@ -207,7 +229,6 @@ class Signature(Spec):
     returns: Annotated[TypeText, "What it gives."] = "Any"
 
 
-@dataclass(kw_only=True, eq=False)
 class Tools(Spec):
     """Where tools come from; one of these."""
 
@@ -222,7 +243,6 @@ class Tools(Spec):
 # ------------------------------------------------------------------ calls
 
 
-@dataclass(kw_only=True, eq=False)
 class Call(Spec):
     """What every call may say."""
 
@@ -231,7 +251,6 @@ class Call(Spec):
     labels: Annotated[list[str], "Labels that its value carries: untrusted, secret, names of your own."] = field(default_factory=list)
 
 
-@dataclass(kw_only=True, eq=False)
 class Placed(Call):
     """A call that takes arguments."""
 
@@ -239,7 +258,6 @@ class Placed(Call):
     each: Annotated[dict[Name, Value], "Arguments that are lists: it is called for each element, side by side."] = field(default_factory=dict)
 
 
-@dataclass(kw_only=True, eq=False)
 class PromptCall(Placed, Manner):
     """A model fills it in."""
 
@@ -249,14 +267,12 @@ class PromptCall(Placed, Manner):
     form: Annotated[Literal["auto", "text", "json", "lines"] | None, "How the answer is written; auto follows the type."] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class ToolCall(Placed, Manner):
     """Python fills it in."""
 
     tool: Annotated[Name, "A tool's name."]
 
 
-@dataclass(kw_only=True, eq=False)
 class FlowCall(Placed):
     """A workflow fills it in."""
 
@@ -264,7 +280,6 @@ class FlowCall(Placed):
     gather: Annotated[Literal["all", "none"] | Gather | None, "With each: what becomes of failed elements."] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class LoopCall(Call):
     """Something is called again and again on what it gave."""
 
@@ -278,7 +293,6 @@ class LoopCall(Call):
     or_last: Annotated[bool, "When it has not ended by then, the last state is its value; else it fails."] = False
 
 
-@dataclass(kw_only=True, eq=False)
 class Turn(Manner):
     """A prompt or a tool that a loop repeats, written in place."""
 
@@ -287,7 +301,6 @@ class Turn(Manner):
     returns: Annotated[TypeText | None, "What the model gives; str unless said."] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class PlanCall(Call):
     """A planner searches for it."""
 
@@ -298,7 +311,6 @@ class PlanCall(Call):
     result: Annotated[Literal["answer", "all"], "answer: the best answer (or nothing); all: the whole SearchResult."] = "answer"
 
 
-@dataclass(kw_only=True, eq=False)
 class Plan(Spec):
     """A planner with its steps; its other options are those of the planner's function in rookery.planners."""
 
@@ -319,7 +331,6 @@ class Plan(Spec):
     max_works: Annotated[int | None, "So many works, those of tools too, end it.", AtLeast(1)] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class Judge(Spec):
     """How states are judged."""
 
@@ -330,7 +341,6 @@ class Judge(Spec):
     weigh: Annotated[bool, "Count a word by the model's own probability of it."] = False
 
 
-@dataclass(kw_only=True, eq=False)
 class Goal(Spec):
     """What a yes is worth."""
 
@@ -339,7 +349,6 @@ class Goal(Spec):
     claimed: Annotated[str | None, "A model says so."] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class AskCall(Call):
     """A person fills it in."""
 
@@ -348,7 +357,6 @@ class AskCall(Call):
     show: Annotated[Value, "What the person sees with the question."] = field(default_factory=lambda: MISSING)
 
 
-@dataclass(kw_only=True, eq=False)
 class ThenCall(Call):
     """One value or another."""
 
@@ -359,7 +367,6 @@ class ThenCall(Call):
     otherwise_effects: Annotated[list[Name], "The same for the other branch."] = field(default_factory=list)
 
 
-@dataclass(kw_only=True, eq=False)
 class AgentCall(Call):
     """An agent answers a question."""
 
@@ -369,7 +376,6 @@ class AgentCall(Call):
     limit: Annotated[Limit | None, "Caps of its own, within the workflow's."] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class TeamCall(Call):
     """Several agents answer a question, handing over to one another."""
 
@@ -379,7 +385,6 @@ class TeamCall(Call):
     limit: Annotated[Limit | None, "Caps of its own, within the workflow's."] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class Team(Spec):
     """Agents that hand over to one another."""
 
@@ -388,7 +393,6 @@ class Team(Spec):
     hand_overs: Annotated[int, "So often they hand over at most.", AtLeast(0)] = 16
 
 
-@dataclass(kw_only=True, eq=False)
 class Agent(Spec):
     """A model, tools, a memory and a planner under a limit."""
 
@@ -408,7 +412,6 @@ class Agent(Spec):
     max_tokens: Annotated[int | None, "Of one answer of its model.", AtLeast(1)] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class AgentPlanner(Spec):
     """An agent's planner with its options."""
 
@@ -432,7 +435,6 @@ else:
 # ------------------------------------------------------------------ the whole
 
 
-@dataclass(kw_only=True, eq=False)
 class Flow(Spec):
     """Inputs, calls and an output: a workflow inside of another."""
 
@@ -445,7 +447,6 @@ class Flow(Spec):
     name: Annotated[str | None, "Its name in logs; that of its key or file unless given."] = None
 
 
-@dataclass(kw_only=True, eq=False)
 class Workflow(Flow):
     """A workflow file."""
 

@@ -205,7 +205,10 @@ def _options(shared: Shared, given: Mapping[str, Any]) -> Mapping[str, Any]:
     spec = shared.workflow
     options: dict[str, Any] = {}
     if spec.models or given:
-        options["models"] = {name: read if isinstance(read, str) else _Entry(read) for name, read in spec.models.items()} | dict(given)
+        made = {
+            name: _beside(shared, read) if isinstance(read, str) else _Entry(read, _beside(shared, read.use)) for name, read in spec.models.items()
+        }
+        options["models"] = made | dict(given)
     default = spec.models.get("default")
     if default is not None or "default" in given:
         options["model"] = "default"
@@ -219,12 +222,25 @@ def _options(shared: Shared, given: Mapping[str, Any]) -> Mapping[str, Any]:
     return options
 
 
+IN_FILES = frozenset({"recorded", "transformers", "llamacpp"})
+"""Providers whose models are named by a file or folder."""
+
+
+def _beside(shared: Shared, name: str) -> str:
+    """A model's name; one that names a file beside the workflow does so from wherever it is run."""
+    provider, mark, place = name.partition(":")
+    if not mark or provider not in IN_FILES or shared.folder is None or Path(place).is_absolute():
+        return name
+    found = shared.folder / place
+    return f"{provider}:{found}" if found.exists() else name
+
+
 class _Entry:
     """An entry of ``models:`` with options, as the models' layer has those of its settings; looked at when the model is first asked."""
 
-    def __init__(self, spec: form.Model) -> None:
+    def __init__(self, spec: form.Model, use: str) -> None:
         self.spec = spec
-        self.use = spec.use
+        self.use = use
 
     def arguments(self) -> dict[str, Any]:
         """Options of the model's class. Raises SettingWrong for what is none."""
@@ -235,7 +251,7 @@ class _Entry:
 
         spec = self.spec
         values = {
-            "use": spec.use, "max_in_flight": spec.max_in_flight, "timeout_s": spec.timeout_s, "base_url": spec.base_url,
+            "use": self.use, "max_in_flight": spec.max_in_flight, "timeout_s": spec.timeout_s, "base_url": spec.base_url,
             "api_key_env": spec.api_key_env,
             "context_tokens": spec.context_tokens, "usd_per_million_tokens": spec.usd_per_million_tokens,
             "options": {key: node.data() for key, node in spec.options.items()},

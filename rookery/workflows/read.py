@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,27 +40,26 @@ _KEYS: dict[Any, dict[str, Key]] = {}
 
 
 def _keys_of(spec: type[form.Spec]) -> dict[str, Key]:
-    hints = get_type_hints(spec, include_extras=True)
     found: dict[str, Key] = {}
-    for field in dataclasses.fields(spec):
-        if field.name == "node":
-            continue
-        annotation = hints[field.name]
+    for name, annotation in _hints(spec).items():
         type_, *notes = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
         if any(isinstance(note, form.Beside) for note in notes):
             continue
         words = next((note for note in notes if isinstance(note, str)), "")
         bound = next((note.number for note in notes if isinstance(note, form.AtLeast)), None)
-        needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        found[field.name.rstrip("_")] = Key(field.name, type_, words, bound, needed)
+        found[name.rstrip("_")] = Key(name, type_, words, bound, name not in spec.defaults)
     return dict(sorted(found.items(), key=lambda item: not item[1].is_required))
+
+
+def _hints(spec: Any) -> dict[str, Any]:
+    """The fields of a class and what they say, without what all classes have."""
+    return {name: hint for name, hint in get_type_hints(spec, include_extras=True).items() if name not in ("node", "defaults")}
 
 
 @cache
 def beside_of(spec: Any) -> str:
     """The field that takes the keys which no other field has; empty when unknown keys are faults."""
-    hints = get_type_hints(spec, include_extras=True)
-    return next((name for name, hint in hints.items() if any(isinstance(note, form.Beside) for note in get_args(hint)[1:])), "")
+    return next((name for name, hint in _hints(spec).items() if any(isinstance(note, form.Beside) for note in get_args(hint)[1:])), "")
 
 
 def is_name(text: str) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import fields
 from functools import cache
 from importlib.resources import files
 from types import UnionType
@@ -65,8 +63,8 @@ class _Writer:
         found = self.type(key.type)
         if key.at_least is not None:
             found = _bounded(found, key.at_least)
-        default = next((field.default for field in fields(spec) if field.name == key.field), NO_DEFAULT)
-        if default is not NO_DEFAULT and default is not None and isinstance(default, str | int | float):
+        default = spec.defaults.get(key.field)
+        if isinstance(default, str | int | float):
             found = {**found, "default": default}
         return {**found, "description": key.words} if key.words else found
 
