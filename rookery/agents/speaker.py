@@ -12,7 +12,7 @@ from rookery.agents.guard import Guard, Said, passed
 from rookery.agents.kit import as_text, is_for_the_run, read_redacted, told
 from rookery.core.event import Fault
 from rookery.core.function import Tool
-from rookery.core.graph import Param
+from rookery.core.graph import MISSING, Param
 from rookery.core.limit import Limit
 from rookery.core.tape import current_live
 from rookery.core.types import name_of, schema
@@ -49,6 +49,7 @@ class Speaker(Tool[Any, Any]):
         self.guard = guard
         self.memory = memory
         self._made_of = made_of
+        self._typed: dict[str, Self] = {}
 
     @property
     def gate(self) -> Callable[[Any], Any] | None:
@@ -65,7 +66,18 @@ class Speaker(Tool[Any, Any]):
 
     def returning(self, type_: Any) -> Self:
         """The same one with answers of another type. Raises GraphInvalid for one that has no JSON Schema."""
-        return self if type_ is self.answer_type else self.with_(returns=type_)
+        if type_ == self.answer_type:
+            return self
+        key = repr(type_)
+        known = self._typed.get(key)
+        if known is None or known.answer_type != type_:
+            known = self._typed[key] = self.with_(returns=type_)
+        return known
+
+    def __call__(self, *args: Any, returns: Any = MISSING, **kwargs: Any) -> Any:
+        """A call of it in a graph or a run; ``returns`` is the type of this answer."""
+        subject = self if returns is MISSING else self.returning(returns)
+        return Tool.__call__(subject, *args, **kwargs)
 
     async def answer_to(self, question: str, history: Sequence[Any]) -> Any:
         """The answer, within its limit and past its guard. Raises AgentError, CallFailed, LimitReached."""

@@ -206,6 +206,26 @@ def test_it_is_awaited_in_a_run_and_maps_over_questions() -> None:
     assert run(one, "c") == "c"
 
 
+def test_a_call_may_ask_for_a_type_of_its_own(tmp_path: Path) -> None:
+    analyst = Agent(model=ScriptedModel(lambda request: answers({"name": "wood", "km": 2})), name="analyst")
+
+    async def both(question: str) -> list[float]:
+        return [(await analyst(question, returns=Route)).km, (await analyst(f"{question}?", returns=Route)).km]
+
+    @graph
+    def name(question: str) -> str:
+        return analyst(question, returns=Route)["name"]
+
+    assert run(both, "a") == [2, 2] and run(name, "a") == "wood"
+    run(analyst, "a", returns=Route, log=tmp_path / "runs.db", id="r")
+
+    async def again() -> Any:
+        async with resume("r", analyst, returns=Route, log=tmp_path / "runs.db") as r:
+            return await r
+
+    assert asyncio.run(again()) == Route(name="wood", km=2)
+
+
 def test_it_is_a_tool_of_another_agent() -> None:
     inner = Agent(model=ScriptedModel([uses(("length", {"route": "mill"})), answers({"name": "mill", "km": 3.5})]), tools=[length],
                   name="measurer", returns=Route, doc="Measures a route.")
