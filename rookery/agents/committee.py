@@ -10,8 +10,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from rookery.agents.guard import Guard
+from rookery.agents.judge import called
 from rookery.agents.kit import is_for_the_run
-from rookery.agents.searching import called
 from rookery.agents.speaker import Reply, Speaker, type_faults
 from rookery.core.function import Tool
 from rookery.core.graph import Param

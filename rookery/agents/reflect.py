@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rookery.agents.case import AgentPlanner, Case
+from rookery.agents.judge import checked, steps_text
 from rookery.agents.react import react
-from rookery.agents.searching import checked, steps_text
 from rookery.core.function import prompt
 from rookery.core.value import codec
 from rookery.errors import AgentError, AgentExhausted

@@ -11,10 +11,10 @@ from typing import Any, Literal, Self
 from rookery.agents.agent import Agent
 from rookery.agents.case import Case
 from rookery.agents.guard import Guard
+from rookery.agents.judge import steps_text
 from rookery.agents.kit import as_text, is_for_the_run, told
 from rookery.agents.move import Move, Seen, Use
 from rookery.agents.repeats import Repeats
-from rookery.agents.searching import steps_text
 from rookery.agents.speaker import Speaker, type_faults
 from rookery.core.function import Tool, prompt
 from rookery.core.graph import Param
