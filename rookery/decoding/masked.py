@@ -37,7 +37,6 @@ class Masked:
         warming = asyncio.create_task(task.desk.warm(task.rule))
         try:
             opening = await model.open(replace(task.request, schema=None))
-            tokens = await model.compute(lambda: tokens_of(opening.sequence.vocabulary))
         except BaseException:
             warming.cancel()
             raise
@@ -51,7 +50,8 @@ class Masked:
 
         room = None if can.context_tokens is None else can.context_tokens - len(opening.ids)
         guided = await model.compute(lambda: Guided(
-            opening, Watch(task.rule, tokens), task.request, tally=task.tally, room=room, model=can.name, is_optimistic=task.rule.is_optimistic,
+            opening, Watch(task.rule, tokens_of(opening.sequence.vocabulary)), task.request,
+            tally=task.tally, room=room, model=can.name, is_optimistic=task.rule.is_optimistic,
             on_wake=on_wake,
         ))
         while True:
@@ -60,8 +60,10 @@ class Masked:
             if guided.done:
                 return
             answers = await asking.wait(guided.pending) if guided.pending else asking.come(guided.awaited)
-            if answers:
-                await model.compute(partial(guided.answer, answers))
+            if answers and task.rule.is_optimistic:
+                await model.compute(partial(guided.answer, answers))  # it may roll the model's sequence back
+            elif answers:
+                guided.answer(answers)
 
 
 class Asking:
