@@ -167,12 +167,21 @@ def runs(log: LogOpt = None, as_json: JsonOpt = False) -> None:
 @app.command()
 @guarded
 def show(
-    run: RunArg, log: LogOpt = None, as_json: JsonOpt = False,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's id, the beginning of it, or `last`; or a FILE.yaml, to draw it.")],
+    log: LogOpt = None, as_json: JsonOpt = False,
     events: Annotated[bool, typer.Option("--events", help="Print the events instead.")] = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph as a Mermaid chart instead, coloured by status.")] = False,
     every: Annotated[bool, typer.Option("--all", help="List every call, however many.")] = False,
+    svg: Annotated[bool, typer.Option("--svg", help="Of a FILE.yaml: draw it as an SVG.")] = False, tools: ToolsOpt = None,
 ) -> None:
-    """Show a run: its calls, times, tokens, cost, value, faults and open questions."""
+    """Show a run: its calls, times, tokens, cost, value, faults and open questions. Of a workflow file: draw it."""
+    from rookery.cli.load import is_workflow
+
+    if is_workflow(run):
+        from rookery.cli.workflow import show as drawn
+
+        drawn(run, "svg" if svg else "mermaid" if mermaid else "text", tools or (), as_json=as_json)
+        return
     from rookery.cli.drive import log_path
     from rookery.cli.show import show as shown
 
@@ -191,10 +200,10 @@ def check(
 
     graph = load(program, tools=tools or ()).graph
     if has_labels(graph):
-        from rookery.engine.begin import Options
+        from rookery.engine.begin import Options, in_force
         from rookery.engine.held import ensure_clear
 
-        ensure_clear(graph, Options())
+        ensure_clear(graph, in_force(graph, Options()))
     picture = layout.mermaid(graph) if mermaid else layout.text(graph)
     if as_json:
         say_json({"program": program, "graph": graph.name, "inputs": inputs_data(graph), "calls": len(graph.calls), "faults": [], "picture": picture})
@@ -240,6 +249,56 @@ def models(as_json: JsonOpt = False) -> None:
     from rookery.cli.doctor import models as listed
 
     listed(as_json=as_json)
+
+
+# ------------------------------------------------------------------ workflow files
+
+
+@app.command()
+@guarded
+def new(
+    file: Annotated[str, typer.Argument(metavar="FILE.yaml", help="The file to write.")],
+    template: Annotated[str, typer.Option("--template", "-t", help="article, extract, approval, agent or search.")] = "article",
+    as_json: JsonOpt = False,
+) -> None:
+    """Write a workflow file to begin with, and the schema by which editors complete it."""
+    from rookery.cli.workflow import new as begin
+
+    begin(file, template, as_json=as_json)
+
+
+@app.command()
+@guarded
+def schema(as_json: JsonOpt = False) -> None:
+    """Print the JSON Schema of workflow files, for editors."""
+    from rookery.cli.workflow import schema as printed
+
+    printed(as_json=as_json)
+
+
+@app.command()
+@guarded
+def diff(
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help="FILE.yaml, or FILE.py:NAME.")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="FILE.yaml, or FILE.py:NAME.")],
+    tools: ToolsOpt = None, as_json: JsonOpt = False,
+) -> None:
+    """Say what differs in meaning between two programs: not comments, order or layout."""
+    from rookery.cli.workflow import diff as compared
+
+    compared(before, after, tools or (), as_json=as_json)
+
+
+@app.command()
+@guarded
+def export(
+    program: ProgramArg, to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Where to; else it is printed.")] = None,
+    tools: ToolsOpt = None, as_json: JsonOpt = False,
+) -> None:
+    """Write a graph from Python as a workflow file, or a workflow file as Python."""
+    from rookery.cli.workflow import export as written
+
+    written(program, to, tools or (), as_json=as_json)
 
 
 # ------------------------------------------------------------------ steering

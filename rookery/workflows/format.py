@@ -112,9 +112,14 @@ class Limit(Spec):
 
 
 class Decode(Spec):
-    """What the model's text must keep to while it is written."""
+    """What a model's text must keep to while it is written."""
 
-    monitors: Annotated[list[str], "Names of monitors; `rookery.decoding` lists them."] = field(default_factory=list)
+    monitors: Annotated[list[str | dict[str, Constant]], "Names of monitors, or {NAME: {option: …}}; all of them must hold."]
+    mode: Annotated[Literal["hard", "soft", "off"], "hard: nothing else may follow; soft: it is made unlikely."] = "hard"
+    nats: Annotated[float | None, "With soft: by so much.", AtLeast(0)] = None
+    budget_s: Annotated[float | None, "Seconds that an analyser may take.", AtLeast(0)] = None
+    level: Annotated[int | None, "The lowest level that will do.", AtLeast(0)] = None
+    optimistic: Annotated[bool | None, "Go on while an analyser thinks, and take back what it does not allow."] = None
 
 
 class Gather(Spec):
@@ -141,7 +146,7 @@ class Manner(Spec):
     cache: Annotated[bool | None, "Whether an equal call's value is taken from the cache."] = None
     extra: Annotated[dict[str, Constant] | None, "Fields for the model's server as they are."] = None
     gather: Annotated[Literal["all", "none"] | Gather | None, "all: a failed call fails the map; none: it leaves nothing in its place."] = None
-    decode: Annotated[Decode | None, "What the text must keep to while it is written."] = None
+    decode: Annotated[str | list[str | dict[str, Constant]] | Decode | None, "What the text must keep to while it is written."] = None
 
 
 # ------------------------------------------------------------------ prompts, and other parts that calls name
@@ -459,4 +464,7 @@ class Workflow(Flow):
     agents: Annotated[dict[Name, Agent], "Agents that calls name."] = field(default_factory=dict)
     workflows: Annotated[dict[Name, Flow], "Workflows that calls and loops name."] = field(default_factory=dict)
     limit: Annotated[Limit | None, "Caps of a whole run."] = None
+    clearance: Annotated[
+        dict[str, list[str]], "Where values with a label may go though it keeps them from there: {untrusted: [keep.text]} names a tool's argument."
+    ] = field(default_factory=dict)
     max_in_flight: Annotated[int | None, "At most so many calls at a time.", AtLeast(1)] = None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
 from rookery.core.graph import Graph
+from rookery.core.passage import clear
 from rookery.core.policy import Policy
 from rookery.errors import WorkflowInvalid
 from rookery.workflows import format as form
@@ -217,6 +220,8 @@ def _options(shared: Shared, given: Mapping[str, Any]) -> Mapping[str, Any]:
     limit = limit_of(spec.limit)
     if limit:
         options["limit"] = limit
+    if spec.clearance:
+        options["clearance"] = reduce(or_, (clear(label, *sinks) for label, sinks in spec.clearance.items()))
     if spec.max_in_flight is not None:
         options["max_in_flight"] = spec.max_in_flight
     return options

@@ -267,6 +267,10 @@ class _Writer:
         for name in ("timeout_s", "repair", "temperature", "top_p", "max_tokens", "seed", "sample", "logprobs", "cache", "extra"):
             if getattr(policy, name) != getattr(base, name):
                 found[name] = getattr(policy, name)
+        if policy.decode != base.decode and policy.decode is not None:
+            if not isinstance(policy.decode, str | list | dict):
+                raise NotInYaml(path, "a decoding rule made in Python can't be written", hint='name it: decode="python_members", or a mapping')
+            found["decode"] = policy.decode
         if policy.stop != base.stop and policy.stop is not None:
             found["stop"] = list(policy.stop)
         gather = policy.gather

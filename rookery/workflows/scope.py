@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ForwardRef
@@ -14,7 +14,7 @@ from rookery.errors import NotSerialisable, ParseFailed
 from rookery.workflows import format as form
 from rookery.workflows.document import Document, Node, decoded
 from rookery.workflows.fault import Fault, meant, nearest
-from rookery.workflows.read import Reader, is_name
+from rookery.workflows.read import Reader, is_name, keys_of
 from rookery.workflows.text import Written, constant
 from rookery.workflows.types import IMPORTED, OTHERS, PLAIN, NoType, described, made_class, read_type
 
@@ -228,6 +228,7 @@ class Shared:
         values: dict[str, Any] = {
             "model": model, "fallback": fallback, "attempts": _attempts(read.retry), "gather": _gather(gather),
             "stop": tuple(read.stop) if read.stop is not None else None,
+            "decode": self._rule(read, path),
             "extra": self._constants(read.extra, f"{path}.extra"),
         }  # fmt: skip
         for name in ("timeout_s", "repair", "temperature", "top_p", "max_tokens", "seed", "sample", "logprobs", "cache"):
@@ -235,6 +236,24 @@ class Shared:
         if all(value in (None, (), all_or_fail) for value in values.values()):
             return NO_POLICY
         return Policy(**values)
+
+    def _rule(self, read: Any, path: str) -> Any:
+        """``decode:`` as plain data, which is what a policy has; a rule that is none is noted."""
+        node = read.node.get("decode")
+        if read.decode is None or node is None:
+            return None
+        from rookery.decoding.rules import rule_of
+        from rookery.errors import RuleWrong
+
+        data = node.data()
+        if isinstance(data, dict):
+            data = {key: value for key, value in data.items() if key in keys_of(form.Decode)}
+        try:
+            rule_of(data)
+        except RuleWrong as error:
+            at = next((one for one in _nodes(node) if error.rule and one.text == error.rule), node)
+            self.reader.fault(at, error.reason, f"{path}.decode", hint=error.hint, kind="value")
+        return data
 
     def _constants(self, nodes: Mapping[str, Node] | None, path: str) -> dict[str, Any] | None:
         return None if nodes is None else {key: constant(node, self.reader, f"{path}.{key}") for key, node in nodes.items()}
@@ -270,6 +289,13 @@ class Shared:
             hint = meant(name, list(self.tools)) or "say in tools: where it comes from, or register it: --tools FILE.py, load(…, tools=[…])"
             self.reader.fault(node, f"there is no tool {name}", path, hint=hint, kind="reference")
         return None
+
+
+def _nodes(node: Node) -> Iterator[Node]:
+    """A node and all within it, keys too."""
+    yield node
+    for inner in (*node.keys, *node.items):
+        yield from _nodes(inner)
 
 
 def _attempts(retry: form.Retry | int | None) -> Attempts | None:
