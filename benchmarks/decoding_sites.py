@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib.util
 import random
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.report import ROOT
+from training.python.data import shortened, sketch
 
 SKETCH = ROOT / "training" / "python" / "trained.npy"
 SKIPPED_FOLDERS = frozenset({"test", "tests", "testing", "_vendor", "vendor", "__pycache__", ".venv", "venv", "build", "dist", "node_modules"})
@@ -101,21 +101,14 @@ class Trained:
                 for mark in row:
                     self._files[mark].append(number)
 
-    def has(self, text: str) -> bool:
+    def has(self, text: str, tree: ast.Module) -> bool:
         """Whether half of the text's sketch is that of one file."""
-        marks = sorted({mark & 0xFFFFFFFF for mark in shingles(text)})[:8]
+        marks = sketch(shortened(text, tree))
         found: dict[int, int] = defaultdict(int)
         for mark in marks:
             for number in self._files.get(mark, ()):
                 found[number] += 1
         return max(found.values(), default=0) >= max(1, len(marks) / 2)
-
-
-def shingles(text: str) -> set[int]:
-    """Hashes of three lines in a row, as :mod:`training.python.data` takes them."""
-    lines = [stripped for line in text.split("\n") if (stripped := line.split(" #")[0].strip()) and len(stripped) > 3]
-    return {int.from_bytes(hashlib.blake2b("\n".join(lines[i : i + 3]).encode(), digest_size=8).digest(), "little")
-            for i in range(max(1, len(lines) - 2))}
 
 
 def dereferences(project: Project, trained: Trained) -> tuple[list[Dereference], int]:
@@ -130,7 +123,7 @@ def dereferences(project: Project, trained: Trained) -> tuple[list[Dereference],
             continue
         if len(text) > MAX_FILE_CHARS:
             continue
-        if trained.has(text):
+        if trained.has(text, tree):
             seen += 1
             continue
         found += [replace(site, package=project.name, version=project.version, file=file.as_posix()) for site in _sites(text, tree)]

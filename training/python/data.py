@@ -1,7 +1,8 @@
 """The training data of the Python model: permissively licensed packages, pinned, split by package, without duplicates.
 
 ``python -m training.python.data --folder FOLDER`` downloads the wheels of ``packages.csv`` with pip (about 250 MB), reads them and
-the standard library, and writes ``byte_pairs.json``, ``train.bin``, ``dev.bin`` (token ids, uint16) and ``files.csv`` into FOLDER.
+the standard library, and writes ``byte_pairs.json``, ``train.bin``, ``dev.bin`` (token ids, uint16) ``files.csv`` and
+``trained.npy`` (sketches of what was trained on) into FOLDER.
 """
 
 from __future__ import annotations
@@ -141,6 +142,11 @@ def shingles(text: str) -> set[int]:
             for i in range(max(1, len(lines) - 2))}
 
 
+def sketch(text: str) -> list[int]:
+    """The lower halves of the file's smallest shingles, at most eight: two files share about as much of these as of all (Broder 1997)."""
+    return sorted({mark & 0xFFFFFFFF for mark in shingles(text)})[:8]
+
+
 def without_duplicates(files: Iterator[Source], share: float = 0.3) -> Iterator[Source]:
     """Each file unless an earlier one (or the same) holds ``share`` of its shingles; held-out packages come first, so they keep theirs."""
     owners: dict[int, list[int]] = defaultdict(list)
@@ -209,6 +215,8 @@ def write(folder: Path, *, seed: int = 0) -> None:
             if file.split == split:
                 ids += [*tokenizer.encode(file.text), 0]
         np.array(ids, np.uint16).tofile(folder / f"{split}.bin")
+    sketches = [sketch(text) for text in train]
+    np.save(folder / "trained.npy", np.array([marks + [0xFFFFFFFF] * (8 - len(marks)) for marks in sketches], np.uint32))
     counts: Counter[tuple[str, str]] = Counter()
     sizes: Counter[tuple[str, str]] = Counter()
     for file in files:
