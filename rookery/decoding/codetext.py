@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -18,8 +17,12 @@ from rookery.models.model import Grammar, GrammarKind
 DOLLAR: Final = BREAKS.replace("$", "")
 """What ends an identifier where ``$`` may stand in one."""
 _ENDS = {"typescript": DOLLAR, "javascript": DOLLAR, "typescriptreact": DOLLAR, "java": DOLLAR}
-_SKIPPED = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|\"(?:[^\"\\\n]|\\.)*(?:\"|\Z|(?=\n))"
-                      r"|'(?:[^'\\\n]|\\.)*(?:'|\Z|(?=\n))|`(?:[^`\\]|\\.)*(?:`|\Z)", re.DOTALL)
+_BODY = {'"': r"(?:[^\"\\\n]|\\.)*", "'": r"(?:[^'\\\n]|\\.)*", "`": r"(?:[^`\\]|\\.)*"}
+_SKIPPED = re.compile(
+    r"(?P<open>//[^\n]*\Z)|//[^\n]*|/\*.*?\*/|(?P<block>/\*.*\Z)|"
+    + "|".join(f"{quote}{body}{quote}" for quote, body in _BODY.items())
+    + "|(?P<string>" + "|".join(rf"{quote}{body}\Z" for quote, body in _BODY.items()) + ")", re.DOTALL)
+"""Comments and strings; those that are open at the text's end have a group."""
 
 
 def code_rule(monitor: Monitor, name: str, project: str, analyser: FactSource | str | None, site: Site, language: str = "python") -> Rule:
@@ -54,11 +57,7 @@ def ends_of(language: str) -> str:
 
 def is_code(text: str) -> bool:
     """Whether the end of a text in a language of C's kind stands outside of strings and comments."""
-    last = next(iter(deque(_SKIPPED.finditer(text), maxlen=1)), None)
-    if last is None or last.end() < len(text):
-        return True
-    closed = last[0][0] in "\"'`" and len(last[0]) > 1 and last[0][-1] == last[0][0]
-    return closed or (last[0].startswith("/*") and last[0].endswith("*/"))
+    return all(match.lastgroup is None for match in _SKIPPED.finditer(text))
 
 
 @dataclass(frozen=True, slots=True)

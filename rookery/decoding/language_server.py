@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Hashable
@@ -129,9 +130,10 @@ class _Session:
         """An enum's members with the enum's name, which a hover over the subject tells."""
         where = {"textDocument": {"uri": uri}, "position": position(before, len(before) - 2)}
         result = self._request("textDocument/hover", where, timeout_s)
-        told = json.dumps(result.get("contents", "")) if isinstance(result, dict) else ""
-        _, colon, type_ = told.partition(": ")
-        name = "".join(itertools.takewhile(lambda sign: sign.isalnum() or sign in "_.", type_ if colon else ""))
+        told = result.get("contents", "") if isinstance(result, dict) else ""
+        shown = str(told.get("value", "") if isinstance(told, dict) else told)
+        found = re.search(r":\s*([\w.]+)", shown)
+        name = found[1] if found else ""
         return Facts(facts.names, detail={**facts.detail, "": name.rpartition(".")[2]})
 
     def close(self) -> None:
