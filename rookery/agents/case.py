@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from rookery.agents.kit import symbols_in
+from rookery.agents.kit import FIND, symbols_in
 from rookery.agents.move import Move, Seen, Use
 from rookery.agents.repeats import Repeats, Verdict, plain
 from rookery.core.template import as_text
@@ -74,6 +75,7 @@ class Case:
         self.door: Door | None = None
         self.leaving: Exception | None = None
         """Raised once the uses of the move are carried out that left by the door."""
+        self.offered: list[str] = []
         self.prompt: Turn | None = None
         """The prompt of its turns, once it is known which tools are offered."""
         self.named: dict[str, Any] = {}
@@ -115,6 +117,7 @@ class Case:
                 self.named[seen.name] = one
         if self.leaving is not None:
             raise self.leaving
+        self._offer_more(found)
         self._judge(move, found)
         return found
 
@@ -134,7 +137,17 @@ class Case:
             names = await agent.tool_choice(question=self.question)
         if agent.memory is not None:
             self.recalled = agent.recall(question=self.question)
-        self.prompt = agent.turn(names, (self.door.offer,) if self.door is not None else ())
+        self._offer(names)
+
+    def _offer(self, names: Sequence[str]) -> None:
+        self.offered = list(dict.fromkeys(names))
+        self.prompt = self.agent.turn(self.offered, (self.door.offer,) if self.door is not None else ())
+
+    def _offer_more(self, found: Sequence[Seen]) -> None:
+        """Offer the tools that the model has looked for, beside those that it is offered already."""
+        more = [name for seen in found if seen.tool == FIND and not seen.failed for name in _names(seen.text)]
+        if more:
+            self._offer([*self.offered, *more])
 
     def show(self, found: Sequence[Seen]) -> None:
         """What others have found, to be seen from the first turn on."""
@@ -153,11 +166,12 @@ class Case:
     def branch(self, steps: Sequence[Any]) -> Case:
         """The same case with other steps behind it: another line of a search, another try."""
         other = Case(self.agent, self.question, history=self.history, steps=steps)
-        other.recalled, other.note, other.prompt, other.door = self.recalled, self.note, self.prompt, self.door
+        other.recalled, other.note, other.door, other.offered, other.prompt = self.recalled, self.note, self.door, self.offered, self.prompt
         other.named.update({step.name: step for step in steps if isinstance(step, Seen) and step.name})
         for place, step in enumerate(steps):
             if isinstance(step, Move) and step.uses:
                 other._note(step, [seen for seen in steps[place + 1 : place + 1 + len(step.uses)] if isinstance(seen, Seen)])
+        other._offer_more([step for step in steps if isinstance(step, Seen)])
         return other
 
     def _made(self, move: Move) -> list[Variable[Seen] | Seen]:
@@ -201,6 +215,14 @@ class Case:
                 f"{self.agent.name} did the same again and again, with the same result: {names}",
                 hint="a clearer question or role, other tools; or name a tool that may repeat in exempt=",
             )
+
+
+def _names(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except ValueError:  # a guard has changed it
+        return []
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def exhausted(case: Case, turns: int) -> AgentExhausted:

@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rookery import errors
@@ -17,7 +18,6 @@ from rookery.core.label import NO_LABELS, Labels, join
 from rookery.core.types import load_foreign, name_of, show
 from rookery.core.value import codec, digest
 from rookery.errors import (
-    CallFailed,
     GraphFault,
     GuardRefused,
     LogError,
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 SHOWN = 16
 """Of a larger library so many tools are offered for a question: those that a search finds best."""
+FIND = "find_tools"
+"""The tool by which the model of an agent with a larger library looks for others."""
+FOUND = 5
+"""So many are found at a time."""
 STORE_CHARS = 2_000
 """Longer results are also kept in the agent's memory, under their symbols."""
 _SYMBOL = re.compile(r"<([^\W\d_][\w-]{0,63})>")
@@ -116,6 +120,8 @@ class Kit:
         """A tool by name; None when there is none that can be called."""
         if name in self.tools:
             return self.tools[name]
+        if name == FIND and self.library is not None:
+            return self._finder
         if self.library is None or name not in self.library:
             return None
         try:
@@ -135,7 +141,18 @@ class Kit:
         if self.library is None or len(self.library) <= SHOWN:
             return self.names
         found = {hit.name for hit in await self.library.search(question, k=SHOWN)}
-        return [name for name in self.names if name in found or name in self.tools]
+        return [*(name for name in self.names if name in found or name in self.tools), *([] if FIND in self.library else [FIND])]
+
+    @cached_property
+    def _finder(self) -> Tool[..., list[str]]:
+        library = self.library
+        assert library is not None
+
+        async def find_tools(task: str) -> list[str]:
+            """Look for further tools, by what they should do; those found can be used from then on."""
+            return [hit.name for hit in await library.search(task, k=FOUND)]
+
+        return Tool(find_tools)
 
     def offers(self, names: Sequence[str]) -> tuple[ToolOffer, ...]:
         """What a model is told of some of them."""
@@ -241,7 +258,7 @@ def is_for_the_run(error: RookeryError) -> bool:
     """Whether an error is nothing that the model could work around: a setting, a secret, the log, a model that does not answer."""
     if isinstance(error, FOR_THE_RUN):
         return True
-    kind = error.kind if isinstance(error, CallFailed) else type(error).__name__
+    kind = getattr(error, "kind", "") or type(error).__name__
     known = getattr(errors, kind, None)
     return kind in _SETTINGS or (isinstance(known, type) and issubclass(known, errors.ModelError) and known.retryable)
 

@@ -433,7 +433,20 @@ def test_of_a_large_library_those_tools_are_offered_that_fit() -> None:
     script = ScriptedModel([uses(("length", {"route": "mill"})), answers("3.5")])
     assert run(Agent(model=script, tools=library), "How long is the route?") == "3.5"
     offered = script.requests[0].text.count("\n- ")
-    assert offered == 16 and "- length:" in script.requests[0].text
+    assert offered == 17 and "- find_tools:" in script.requests[0].text and "- length:" in script.requests[0].text
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_of_a_large_library_others_are_looked_for(native: bool) -> None:
+    library = ToolLibrary(length)
+    for number in range(60):
+        library.add(_numbered(number))
+    write = calling if native else uses
+    moves = [write(("find_tools", {"task": "how long a route is"})), write(("length", {"route": "mill"}))]
+    script = model([*moves, "3.5" if native else answers("3.5")], tools=native)
+    assert run(Agent(model=script, tools=library), "Add 5 to 3, then 7, then 9, shifted by 11.") == "3.5"
+    first, second = ([offered.name for offered in request.tools] if native else request.messages[0].text for request in script.requests[:2])
+    assert "length" not in first and "length" in second
 
 
 def test_of_a_large_library_only_near_names_are_told() -> None:
