@@ -29,6 +29,7 @@ LogOpt = Annotated[Path | None, typer.Option("--log", metavar="PATH", help="The 
 ModelOpt = Annotated[str | None, typer.Option("--model", "-m", metavar="MODEL", help="provider:NAME[@BASE_URL], or a name from the settings.")]
 LimitOpt = Annotated[str, typer.Option("--limit", metavar="CAPS", help="tokens=…,usd=…,calls=…,seconds=…")]
 SecretOpt = Annotated[list[str] | None, typer.Option("--secret", metavar="PATH=VALUE", help="A secret again; without =VALUE it is asked for.")]
+ClearOpt = Annotated[list[str] | None, typer.Option("--clear", metavar="LABEL=SINK", help="Where labelled values may go: untrusted=send.body")]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 WaitOpt = Annotated[bool, typer.Option("--wait", help="Stay while a person is needed, instead of ending; ask nothing here.")]
 QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the value.")]
@@ -60,10 +61,11 @@ def run(
     seed: Annotated[int, typer.Option(help="The run's seed.")] = 0,
     id: Annotated[str | None, typer.Option("--id", metavar="ID", help="The run's id; made up when it is not given.")] = None, wait: WaitOpt = False,
     tui: Annotated[bool, typer.Option("--tui", help="Watch it in the terminal UI; it runs in a process of its own.")] = False,
+    clear: ClearOpt = None,
 ) -> None:
     """Run a program; what it finishes is kept in the log, so that it can be resumed."""
     from rookery.cli.drive import Manner, carry_out, log_path, model_of
-    from rookery.cli.load import inputs_of, limit_of, load
+    from rookery.cli.load import clearance_of, inputs_of, limit_of, load
     from rookery.engine.door import start
 
     loaded = load(program, tools=tools or ())
@@ -75,12 +77,12 @@ def run(
 
         given = {"--model": model, "--limit": limit, "--max-in-flight": max_in_flight, "--seed": seed or None}
         words = [word for option, value in given.items() if value for word in (option, str(value))]
-        words += [word for module in tools or () for word in ("--tools", module)]
+        words += [word for option, given_words in (("--tools", tools), ("--clear", clear)) for one in given_words or () for word in (option, one)]
         run_with_screen(graph.name, ["run", program, *(inputs or ()), *words], log)
         return
     manner = Manner(log_path(log), as_json, quiet, wait)
     options: dict[str, Any] = {"model": name, "models": {name: built} if built else None, "limit": limit_of(limit), "max_in_flight": max_in_flight,
-                               "id": id}
+                               "id": id, "clearance": clearance_of(clear or [])}
     carry_out(lambda: start(graph, log=manner.log, origin=loaded.origin, inputs=values, seed=seed, **options), manner, built)
 
 
@@ -91,19 +93,19 @@ def resume(
     program: Annotated[str | None, typer.Argument(metavar="[PROGRAM]", help="Where the program is now, if it has moved.")] = None,
     model: ModelOpt = None, log: LogOpt = None, limit: LimitOpt = "", secret: SecretOpt = None, as_json: JsonOpt = False, quiet: QuietOpt = False,
     max_in_flight: Annotated[int | None, typer.Option(min=1, help="At most so many calls at a time.")] = None, tools: ToolsOpt = None,
-    wait: WaitOpt = False,
+    wait: WaitOpt = False, clear: ClearOpt = None,
 ) -> None:
     """Take a run up where its log ends: what is finished stays, the rest is carried out."""
     from rookery.cli.again import prepared, secrets_of
     from rookery.cli.drive import Manner, carry_out, log_path
-    from rookery.cli.load import limit_of
+    from rookery.cli.load import clearance_of, limit_of
     from rookery.engine.door import resume as take_up
 
     path = log_path(log)
     again = prepared(path, run, program, model, tools or ())
     options: dict[str, Any] = {
         "model": again.model_name, "models": {again.model_name: again.model} if again.model else None, "limit": limit_of(limit),
-        "max_in_flight": max_in_flight, "secrets": secrets_of(again.graph, secret or []),
+        "max_in_flight": max_in_flight, "secrets": secrets_of(again.graph, secret or []), "clearance": clearance_of(clear or []),
     }
     carry_out(lambda: take_up(again.run, again.graph, log=path, **options), Manner(path, as_json, quiet, wait), again.model)
 
@@ -117,12 +119,12 @@ def fork(
     model: ModelOpt = None, log: LogOpt = None, limit: LimitOpt = "", secret: SecretOpt = None,
     new: Annotated[str | None, typer.Option("--new", metavar="ID", help="The new run's id.")] = None,
     prompt: Annotated[list[str] | None, typer.Option("--prompt", metavar="NAME=TEXT", help="Other words for a prompt; {name} is a hole.")] = None,
-    as_json: JsonOpt = False, quiet: QuietOpt = False, wait: WaitOpt = False,
+    as_json: JsonOpt = False, quiet: QuietOpt = False, wait: WaitOpt = False, clear: ClearOpt = None,
 ) -> None:
     """Begin a new run from the values of another, some of them changed: only what depends on those runs."""
     from rookery.cli.again import edits_of, prepared, secrets_of, words_of
     from rookery.cli.drive import Manner, carry_out, log_path
-    from rookery.cli.load import limit_of
+    from rookery.cli.load import clearance_of, limit_of
     from rookery.engine.door import fork as begin
 
     path = log_path(log)
@@ -132,6 +134,7 @@ def fork(
     options: dict[str, Any] = {
         "model": again.model_name, "models": {again.model_name: again.model} if again.model else None, "limit": limit_of(limit),
         "secrets": secrets_of(again.graph, secret or []), "edit": edits_of(again, edits or []), "new": new, "named": {"prompts": again.words},
+        "clearance": clearance_of(clear or []),
     }
     carry_out(lambda: begin(again.run, again.graph, log=path, **options), Manner(path, as_json, quiet, wait), again.model)
 

@@ -20,6 +20,7 @@ from rookery.errors import InputError, ParseFailed, RookeryError
 
 if TYPE_CHECKING:
     from rookery.core.limit import Limit
+    from rookery.core.passage import Clearance
 
 MODULE = "rookery_program"
 """Files are loaded under module names that begin so; ``origin_of`` knows them by it."""
@@ -285,6 +286,22 @@ def plain_json(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
+
+
+def clearance_of(words: Sequence[str]) -> Clearance:
+    """``LABEL=SINK`` words as a clearance. Raises InputError."""
+    from functools import reduce
+    from operator import or_
+
+    from rookery.core.passage import clear, clear_none
+
+    found = []
+    for word in words:
+        label, _, sink = word.partition("=")
+        if not label.strip() or not sink.strip():
+            raise InputError(f"--clear {word}: it names no label and sink", hint="for example --clear untrusted=send_mail.body")
+        found.append(clear(label.strip(), sink.strip()))
+    return reduce(or_, found, clear_none)
 
 
 def limit_of(text: str) -> Limit | None:
