@@ -57,9 +57,13 @@ class Chooser:
         if not (self._server.tokenizer and self._server.bias_entries and isinstance(self._model, Served)) or len(names) > SPELLED:
             return ""
         try:
-            spellings = dict(zip(names, map(tuple, await asyncio.gather(*map(self._model.tokens, names))), strict=True))
+            first = {names[0]: tuple(await self._model.tokens(names[0]))}
+            others = await asyncio.gather(*map(self._model.tokens, names[1:]), return_exceptions=True)
         except ModelError:  # a proxy that passes on answers only; what is really wrong shows at the next request
             return ""
+        if any(isinstance(other, BaseException) for other in others):
+            return ""
+        spellings: dict[str, Spelling] = first | {name: tuple(other) for name, other in zip(names[1:], others, strict=True)}  # type: ignore[arg-type]
         if any(b"".join(piece for _, piece in spelling) != name.encode() for name, spelling in spellings.items()):
             return ""
         written: Spelling = ()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rookery.core.report import Report
 from rookery.decoding.chooser import most_like
 from rookery.decoding.constraint import BREAKS
 from rookery.decoding.desk import Desk
@@ -78,9 +79,12 @@ def honest(writes: Writes) -> Callable[[dict[str, Any]], str]:
 @dataclass
 class Run:
     text: str
-    task: Task
     guarded: Guarded
     server: Server
+
+    @property
+    def report(self) -> Report:
+        return self.guarded.report
 
 
 @asynccontextmanager
@@ -89,13 +93,12 @@ async def guarded(answer: Callable[[dict[str, Any]], str], rule: Rule, *, kind: 
     desk = Desk()
     async with serve(answer, chunk_chars=3, **options) as server:
         model = OpenAIModel("test", base_url=server.url, server=kind)
-        task = Task(model, request, rule, desk)
-        reply = Guarded(task)
+        reply = Guarded(model, rule, desk)
         try:
-            chunks = [chunk async for chunk in reply.stream()]
+            chunks = [chunk async for chunk in reply.stream(request)]
             assert [chunk.stop is None for chunk in chunks] == [True] * (len(chunks) - 1) + [False]
             assert chunks[-1].usage is not None
-            yield Run("".join(chunk.text for chunk in chunks), task, reply, server)
+            yield Run("".join(chunk.text for chunk in chunks), reply, server)
         finally:
             await model.aclose()
             await desk.aclose()
@@ -105,7 +108,7 @@ async def test_a_reply_that_keeps_to_the_rule_is_one_request() -> None:
     async with guarded(honest(plan("a = obj.size + obj.parent.name\n")), members()) as run:
         assert run.text == "a = obj.size + obj.parent.name\n"
         assert len(run.server.requests) == 1 and "structured_outputs" not in run.server.requests[0].body
-        report = run.task.tally.report
+        report = run.report
         assert (report.level, report.triggers, report.forbidden, report.note) == (2, 3, 0, "")
         await run.guarded.check(run.text)
 
@@ -117,7 +120,7 @@ async def test_what_is_not_allowed_is_written_again_under_a_grammar() -> None:
         assert "structured_outputs" not in first
         assert so_far(second) == "a = obj." and second["continue_final_message"] is True
         assert second["structured_outputs"]["regex"].startswith("(parent|sizes|name|size)([")
-        assert run.task.tally.report.forbidden == 1 and run.task.tally.level == 2
+        assert run.report.forbidden == 1 and run.report.level == 2
         await run.guarded.check(run.text)
 
 
@@ -126,8 +129,8 @@ async def test_a_server_that_ignores_its_grammar_is_found_out_and_said(kind: str
     async with guarded(lambda body: plan("a = obj.siz(1)")(so_far(body)), members(), kind=kind,
                        beside={"/tokenize": lambda body: {"tokens": []}}) as run:
         assert run.text == "a = obj.size(1)", "the name most like what it wrote is forced, and it goes on from there"
-        assert run.task.tally.note == IGNORED
-        assert run.task.tally.level == 3
+        assert run.report.note == IGNORED
+        assert run.report.level == 3
         await run.guarded.check(run.text)
 
 
@@ -135,14 +138,14 @@ async def test_a_whole_reply_that_ignores_its_grammar_goes_to_level_4() -> None:
     async with guarded(lambda body: "perhaps", choice("yes", "no")) as run:
         assert run.server.requests[0].body["structured_outputs"] == {"choice": ["yes", "no"]}
         assert run.text == "perhaps" and len(run.server.requests) == 1
-        assert run.task.tally.note == IGNORED
+        assert run.report.note == IGNORED
         with pytest.raises(ParseFailed, match="may not stand here"):
             await run.guarded.check(run.text)
 
 
 async def test_a_whole_reply_under_its_grammar() -> None:
     async with guarded(honest(lambda given: "no"), choice("yes", "no")) as run:
-        assert run.text == "no" and run.task.tally.report.note == ""
+        assert run.text == "no" and run.report.note == ""
     schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"], "additionalProperties": False}
     async with guarded(honest(lambda given: "{"), json_schema(schema)) as run:
         assert run.server.requests[0].body["structured_outputs"]["json"] == schema
@@ -155,7 +158,7 @@ async def test_a_whole_reply_under_its_grammar() -> None:
 async def test_level_3_forces_the_name_most_like_what_was_written() -> None:
     async with guarded(lambda body: plan("obj.paren + obj.nam")(so_far(body)), members().at_level(3)) as run:
         assert run.text == "obj.parent + obj.name"
-        report = run.task.tally.report
+        report = run.report
         assert (report.level, report.forbidden, report.note) == (3, 2, "")
         assert all("structured_outputs" not in seen.body for seen in run.server.requests)
         await run.guarded.check(run.text)
@@ -185,7 +188,7 @@ async def test_level_3_lets_the_model_spell_the_name_where_tokens_are_told() -> 
 
 async def test_the_only_name_is_written_without_asking() -> None:
     async with guarded(lambda body: plan("obj.x")(so_far(body)), members("name").at_level(3)) as run:
-        assert run.text == "obj.name" and run.task.tally.report.forced == 1
+        assert run.text == "obj.name" and run.report.forced == 1
 
 
 async def test_a_model_that_always_goes_on_wrongly_ends_all_the_same() -> None:
@@ -202,7 +205,7 @@ async def test_a_reply_that_ends_in_the_middle_of_a_name_is_mended() -> None:
 async def test_max_tokens_bound_all_requests_together() -> None:
     short = Request(ASK.messages, Sampling(max_tokens=6))
     async with guarded(lambda body: "obj.qq obj.qq obj.qq obj.qq obj.qq ", members().at_level(3), request=short) as run:
-        assert run.task.tally.report.forbidden <= 6
+        assert run.report.forbidden <= 6
 
 
 async def level(kind: str, rule: Rule, request: Request = ASK) -> int:
