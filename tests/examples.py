@@ -14,7 +14,7 @@ EXAMPLES = Path(rookery.__file__).parents[1] / "examples"
 
 def loaded(name: str) -> ModuleType:
     """An example, as it would be when it is run."""
-    spec = importlib.util.spec_from_file_location(f"rookery_program_test_{name}", EXAMPLES / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"rookery_program_test_{name.replace('/', '_')}", EXAMPLES / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module

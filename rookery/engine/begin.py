@@ -66,6 +66,7 @@ def in_force(graph: Graph, options: Options) -> Options:
         options, model=options.model if options.model is not None else own.get("model"), models={**own.get("models", {}), **options.models},
         limit=reduce(and_, limits) if limits else None, max_in_flight=min(most, default=None),
         policy=options.policy.over(own.get("policy", NO_POLICY)),
+        clearance=options.clearance | own["clearance"] if "clearance" in own else options.clearance,
     )
 
 
