@@ -134,7 +134,7 @@ def _sites(text: str, tree: ast.Module) -> Iterator[Dereference]:
     lines = text.splitlines()
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     nodes = {node for function in functions for statement in function.body for node in ast.walk(statement)
-             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
+             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and not _is_number(node.value)}
     for node in sorted(nodes, key=lambda node: (node.end_lineno or 0, node.end_col_offset or 0)):
         line = lines[(node.end_lineno or 1) - 1]
         end = len(line.encode()[: node.end_col_offset].decode(errors="ignore"))
@@ -144,6 +144,10 @@ def _sites(text: str, tree: ast.Module) -> Iterator[Dereference]:
         plain = node.value.id if isinstance(node.value, ast.Name) else ""
         kind = "self" if plain in ("self", "cls") else "name" if plain else "expression"
         yield Dereference("", "", "", node.end_lineno or 1, column, kind, node.attr)
+
+
+def _is_number(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and not isinstance(node.value, str | bytes)
 
 
 def drawn(sites: Sequence[Dereference], count: int, seed: int) -> list[Dereference]:
