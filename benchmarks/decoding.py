@@ -1,4 +1,4 @@
-"""Decoding: soundness, the same language at each level, effect, cost, analysers and the embedded engine, one part after the other.
+"""Decoding: soundness, the same language at all levels, effect, cost, analysers and the embedded engine, one part after the other.
 
 Each part is a module that can be run alone (``python -m benchmarks.decoding_cost --check``); this one runs them all, each in a process of its
 own, and puts their figures and targets together.
@@ -16,7 +16,7 @@ from benchmarks.report import ROOT, Target, finish, options, say
 
 PARTS = {
     "soundness": "random logits, and nothing that a rule forbids",
-    "language": "levels 1 to 4 accept the same texts",
+    "levels": "levels 1 to 4 accept the same texts",
     "effect": "a small model with the monitor against a larger one without",
     "cost": "masks, waiting, whole generations",
     "analysers": "how fast facts come, and how often the truth is missing",

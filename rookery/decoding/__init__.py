@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rookery.decoding.arity import arity
     from rookery.decoding.automaton import Automaton
+    from rookery.decoding.automaton import Automaton
     from rookery.decoding.beam import diverse_beam
     from rookery.decoding.best import best_of_n
     from rookery.decoding.contrast import contrast
@@ -85,7 +86,7 @@ _AT_FIRST_USE = (
     | dict.fromkeys(("tool_names", "units"), "rules")
     | {name: name for name in ("arity", "contrast", "enum_members", "imports", "instantiation", "members", "switching", "typestate")}
     | {"Automaton": "automaton", "Jedi": "jedi_analyser", "LanguageServer": "language_server"}
-    | {"Desk": "desk", "best_of_n": "best", "diverse_beam": "beam"}
+    | {"Automaton": "automaton", "Desk": "desk", "best_of_n": "best", "diverse_beam": "beam"}
 )
 """By name: its module. A program without rules loads none of them: it only reads values out of text."""
 
