@@ -208,10 +208,7 @@ def record(name: str, arguments: Mapping[str, Any], make: Callable[[str, dict[st
 
 def _as_input(key: str, value: Any, inputs: dict[str, Any]) -> Source:
     if isinstance(value, Variable):
-        name, number = key, 1
-        while name in inputs:
-            number += 1
-            name = f"{key}~{number}"
+        name = key if key not in inputs else f"{key}~{len(inputs) + 1}"  # a number that grows: a long list is named in one pass
         inputs[name] = value
         return Ref(f"inputs.{name}", ())
     if isinstance(value, list | tuple) and holds_variable(value):
