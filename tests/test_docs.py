@@ -94,7 +94,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_fence_says_what_it_is(page: Path) -> None:
     kinds = {kind for kind, _ in FENCE.findall(page.read_text(encoding="utf-8"))}
-    assert kinds <= {"python", "sh", "text", "toml"}
+    assert kinds <= {"python", "sh", "text", "toml", "yaml"}
 
 
 def test_every_error_is_explained() -> None:

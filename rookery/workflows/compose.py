@@ -228,6 +228,11 @@ class _Composer:
         if "\t" in line[: max(tab, 0)]:
             start = self.text.rfind("\n", 0, start) + 1 + line.index("\t")
             return Fault("a tab can't indent", place_of(self.name, self.text, start), hint="YAML is indented with spaces", kind="syntax")
+        reference = _ITEM_OF.search(self.text, max(0, start - 100), start) if self.text[start : start + 1] == "[" else None
+        if reference:
+            at = reference.start()
+            return Fault("a reference with [ ] stands in quotes inside of { }", place_of(self.name, self.text, at, start - at),
+                         hint=f'write "{reference[0]}[…]"', kind="syntax")  # fmt: skip
         message, hint = next(((told, hint) for sign, told, hint in _PROBLEMS if sign in problem), (problem, ""))
         context = error.context_mark
         if context is not None and error.context and context.line != (mark.line if mark is not None else -1):
@@ -237,6 +242,7 @@ class _Composer:
         return Fault(message, place_of(self.name, self.text, start), hint=hint, kind="syntax")
 
 
+_ITEM_OF = re.compile(r"\$[\w.]+$")
 _TAG = re.compile(r"!\S*")
 _ANCHOR = re.compile(r"&\S+\s*")
 _PROBLEMS = (

@@ -79,6 +79,7 @@ def test_aliases_repeat_a_value_and_nothing_else() -> None:
         ("a: 'b\n", "syntax", (1, 4)),
         ("a: [b\n", "syntax", (1, 4)),
         ("a: @b\n", "syntax", (1, 4)),
+        ("a: {b: $c[0].d}\n", "syntax", (1, 8)),
         ('a: "\\q"\n', "syntax", (1, 5)),
         (b"a: \xff\n", "encoding", (1, 4)),
         (b"a: 1\nb: \x00\n", "encoding", (2, 4)),

@@ -67,3 +67,22 @@ def test_each_key_is_explained() -> None:
                 walk(inner, path)
 
     walk({key: value for key, value in schema()["$defs"].items() if key != "Plan"}, "")
+
+
+def test_the_reference_is_made_from_the_format() -> None:
+    from rookery.workflows.reference import reference
+
+    page = (ROOT / "docs" / "workflow-yaml.md").read_text(encoding="utf-8")
+    assert page == reference(), "python -m rookery.workflows.reference > docs/workflow-yaml.md"
+    links = set(re.findall(r"\]\(#([\w-]+)\)", page))
+    heads = {head.lower().replace(" ", "-") for head in re.findall(r"^#+ ([\w ]+)$", page, re.MULTILINE)}
+    assert links <= heads
+
+
+def test_every_workflow_of_the_documentation_is_read_without_a_fault() -> None:
+    from rookery.workflows import parse
+
+    for page in (ROOT / "docs").glob("*.md"):
+        for found in re.finditer(r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            if "version:" in found[1]:
+                parse(found[1], name=page.name)
