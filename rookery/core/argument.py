@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from rookery.core.event import CallMade
@@ -17,6 +18,8 @@ from rookery.errors import GraphFault, LogCorrupt, NotSerialisable
 
 MOST = 2_000
 """A constant whose JSON is longer stands in a graph's description by its beginning."""
+GATHERED = 200
+"""Of the values of a map so many are read to be shown."""
 UNKNOWN: Any = object()
 """The value of a variable that has none yet, or whose value is in no log."""
 _LEAF = re.compile(r"(?P<name>[^\[#~?]*)(?P<rest>.*)", re.DOTALL)
@@ -96,6 +99,8 @@ class Reader:
         self.view = view
         self._read = lru_cache(256)(lambda reference: plain(reference, get))
         self._forms: dict[str, Mapping[str, Any]] = {}
+        self._looked_at = 0
+        self._read_by: dict[str, list[str]] = {}
         self._indexed: dict[int, tuple[Mapping[str, Any], dict[str, Mapping[str, Any]]]] = {}
 
     def stored(self, reference: str) -> Any:
@@ -236,8 +241,11 @@ class Reader:
 
     # ---------------------------------------------------------------- variables
 
-    def value(self, variable: str) -> Any:
-        """The plain value of a variable by its path; UNKNOWN when it has none yet or the log does not have it."""
+    def value(self, variable: str, *, whole: bool = False) -> Any:
+        """The plain value of a variable by its path; UNKNOWN when it has none yet or the log does not have it.
+
+        Of a map's values the first GATHERED are given, and a text that says so, unless the ``whole`` is asked for.
+        """
         if variable.startswith("inputs.") and "/" not in variable:
             return self.stored(self.view.inputs.get(variable.removeprefix("inputs."), ""))
         call = self.view.calls.get(variable)
@@ -247,13 +255,15 @@ class Reader:
         if place.entry is None:
             return UNKNOWN
         if place.entry["kind"] == "each":
-            return self._gathered(variable)
-        outputs = place.inner.get("output", ()) if place.entry["kind"] == "graph" else ()
-        return self.value(f"{variable}/{outputs[0]}") if len(outputs) == 1 and not outputs[0].startswith("inputs.") else UNKNOWN
+            return self._gathered(variable, None if whole else GATHERED)
+        outputs: Sequence[str] = place.inner.get("output", ()) if place.entry["kind"] == "graph" else ()
+        return self.value(f"{variable}/{outputs[0]}", whole=whole) if len(outputs) == 1 and not outputs[0].startswith("inputs.") else UNKNOWN
 
-    def _gathered(self, variable: str) -> Any:
+    def _gathered(self, variable: str, most: int | None) -> Any:
         items: list[Any] = []
         while (call := self.view.calls.get(f"{variable}[{len(items)}]")) is not None and call.value:
+            if len(items) == most:
+                return [*items, "… and more"]
             items.append(self.stored(call.value))
         return items or UNKNOWN
 
@@ -278,8 +288,18 @@ class Reader:
                 found += began or [prefix + entry["name"]]
         if prefix and name in place.scope.get("output", ()):  # it is what the graph gives
             found += self.consumers(prefix[:-1])
-        found += [path for path, made in self.view.made.items() if any(f"${variable}" in ref.split(" ") for ref in made.args.values())]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys([*found, *self._readers().get(f"${variable}", ())]))
+
+    def _readers(self) -> dict[str, list[str]]:
+        """By variable of the run, the calls that code made with it; each call is looked at once."""
+        if self._looked_at > len(self.view.made):  # another view
+            self._looked_at, self._read_by = 0, {}
+        for path, made in islice(self.view.made.items(), self._looked_at, None):
+            for reference in made.args.values():
+                for word in reference.split(" ") if reference.startswith("$") else ():
+                    self._read_by.setdefault(word, []).append(path)
+        self._looked_at = len(self.view.made)
+        return self._read_by
 
     # ---------------------------------------------------------------- prompts
 

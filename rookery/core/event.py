@@ -427,6 +427,10 @@ def from_wire(line: str | bytes) -> Event:
         _text(code), _number(at)
     except (ValueError, TypeError, RecursionError) as error:
         raise LogCorrupt(f"not an event: {str(line)[:80]!r}", hint="the log is damaged; `rookery show RUN` lists what can be read") from error
+    if code == "S" and len(rest) == 1 and type(rest[0]) is str:  # the commonest two, as they are written (see to_wire)
+        return CallStarted(at, rest[0])
+    if code == "F" and len(rest) == 2 and type(rest[0]) is str and type(rest[1]) is str:
+        return CallFinished(at, rest[0], rest[1])
     kind = _BY_CODE.get(code)
     if kind is None:
         raise LogTooNew(f"event of unknown kind {code!r}", hint="upgrade rookery to the version that wrote this log")

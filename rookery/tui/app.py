@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -84,7 +85,6 @@ class RookeryApp(App[None]):
         self._carriers: dict[str, Carrier] = {}
         self._fetching = False
         self._fetched_at = 0.0
-        self._symbols: tuple[float, list[str]] = (0.0, [])
 
     # ---------------------------------------------------------------- life
 
@@ -229,7 +229,7 @@ class RookeryApp(App[None]):
         """What the palette offers: the screens, what can be done on this one, and the application's own."""
         for _, name, title in TABS:
             yield SystemCommand(title, f"Go to the {title} screen", lambda name=name: self.action_page(name))
-        for binding in type(screen).BINDINGS:
+        for binding in (each for kind in type(screen).__mro__ for each in kind.__dict__.get("BINDINGS", ()) if issubclass(kind, Page)):
             if isinstance(binding, Binding) and binding.description and "(" not in binding.action and "." not in binding.action:
                 action = getattr(screen, f"action_{binding.action}", None)
                 if action is not None:
@@ -241,7 +241,8 @@ class RookeryApp(App[None]):
 
     def symbols(self, watch: Watch) -> list[str]:
         """Names that ``<name>`` may stand for: of the run's variables that are texts of their own."""
-        return sorted({path.rpartition("/")[2] for path in watch.view.calls if path.rpartition("/")[2].isidentifier()} | set(watch.view.inputs))
+        leaves = {path.rpartition("/")[2] for path in islice(watch.view.calls, 1_000)}
+        return sorted({leaf for leaf in leaves if leaf.isidentifier()} | set(watch.view.inputs))
 
     # ---------------------------------------------------------------- processes
 

@@ -42,6 +42,8 @@ class EventsPage(RunPage):
     def __init__(self) -> None:
         super().__init__()
         self.words = ""
+        self._told: dict[int, str] = {}
+        self._told_of: Watch | None = None
 
     def compose_page(self) -> ComposeResult:
         with Container(classes="sides"):
@@ -62,6 +64,9 @@ class EventsPage(RunPage):
         return str(getattr(row[1], "call", "") or getattr(row[1], "variable", "")) if isinstance(row, tuple) else ""
 
     def display_run(self, watch: Watch) -> None:
+        if watch is not self._told_of:
+            self._told_of = watch
+            self._told.clear()
         rows = self.query_one(Rows)
         rows.border_subtitle = f"{watch.shown:,} of {len(watch.events):,}"
         rows.show(_Numbered(watch.events))
@@ -95,7 +100,12 @@ class EventsPage(RunPage):
         text.append(f"{event.at - first:9.2f} ", style="dim")
         name = type(event).__name__
         text.append(f"{name:<16} ", style=STYLES.get(name, "") if is_past else "dim")
-        return text.append(ink.line(_told(event), max(4, width - text.cell_len)), style="" if is_past else "dim")
+        told = self._told.get(number)
+        if told is None:
+            if len(self._told) > 5_000:
+                self._told.clear()
+            told = self._told[number] = ink.line(_told(event), 300)
+        return text.append(ink.line(told, max(4, width - text.cell_len)), style="" if is_past else "dim")
 
     def on_rows_moved(self, event: Rows.Moved) -> None:
         if self.current is not None:

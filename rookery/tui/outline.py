@@ -35,6 +35,8 @@ class Item:
     """Calls at this place and below, by status; those that only host others are counted too."""
     busy: dict[str, Item] = field(default_factory=dict)
     """Of its items those that are not all done."""
+    total: int = 0
+    """Calls at this place and below."""
     known: str = ""
     """The status that was counted for its own call."""
 
@@ -44,11 +46,6 @@ class Item:
         if self.call is not None and (self.call.status != "running" or not self.items):
             return self.call.status
         return next((status for status in _STATUSES if self.counts[status]), "")
-
-    @property
-    def total(self) -> int:
-        """Calls at this place and below."""
-        return sum(self.counts.values())
 
     @property
     def done(self) -> int:
@@ -96,21 +93,32 @@ class Outline:
             if call is not None:
                 self._note(path, call)
         if isinstance(event, _OVER):
-            for path, call in view.calls.items():
-                self._note(path, call)
+            self._note_busy()
+
+    def _note_busy(self) -> None:
+        """Take in what may have become of calls that were not done."""
+        stack = list(self.root.busy.values())
+        while stack:
+            item = stack.pop()
+            stack += item.busy.values()
+            if item.call is not None:
+                self._note(item.path, item.call)
 
     def _note(self, path: str, call: CallView) -> None:
         item = self.items.get(path)
         if item is None:
             item = self._place(path)
         item.call = call
-        before, item.known = item.known, call.status
+        before = item.known
         if before == call.status:
             return
+        item.known = call.status
         above: Item | None = item
         while above is not None:
             if before:
                 above.counts[before] -= 1
+            else:
+                above.total += 1
             above.counts[call.status] += 1
             if above.parent is not None:
                 if above.counts["done"] == above.total:

@@ -38,7 +38,7 @@ def savings(watch: Watch, place: str) -> list[Saving]:
     for call, nodes in list(watch.view.trees.items())[:20]:
         found += _picture(f"{stem}-{_stem(call)}-tree", f"the tree of {call}", lambda call=call, nodes=nodes: tree_svg(Tree(nodes), title=call))  # type: ignore[misc]
     found.append(Saving("the conversation (Markdown)", f"{stem}.md", lambda: markdown(watch).encode("utf-8", "replace")))
-    value = watch.reader.value(place) if place else watch.reader.stored(watch.view.value)
+    value = watch.reader.value(place, whole=True) if place else watch.reader.stored(watch.view.value)
     if value is not UNKNOWN:
         is_text = isinstance(value, str)
         words = value if is_text else json.dumps(value, ensure_ascii=False, indent=2)

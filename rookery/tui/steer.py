@@ -209,7 +209,7 @@ class RunPage(Page):
         self.app.push_screen(PickDialog("change which input?", names), lambda name: self._edit(watch, name) if name else None)
 
     def _edit(self, watch: Watch, place: str) -> None:
-        value = watch.reader.value(place)
+        value = watch.reader.value(place, whole=True)
         is_text = isinstance(value, str) or (value is UNKNOWN and watch.reader.type(place) == "str")
         text = value if isinstance(value, str) else "" if value is UNKNOWN else json.dumps(value, ensure_ascii=False, indent=2)
 
@@ -280,7 +280,7 @@ class RunPage(Page):
         watch = self.current
         if watch is None:
             return
-        value = watch.reader.value(self.place) if self.place else watch.reader.stored(watch.view.value)
+        value = watch.reader.value(self.place, whole=True) if self.place else watch.reader.stored(watch.view.value)
         if value is UNKNOWN:
             self.notify("there is no value yet", severity="warning")
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +19,7 @@ from rookery.tui import ink
 from rookery.tui.answer import answer_of, expected, options
 from rookery.tui.rows import Rows
 from rookery.tui.steer import RunPage
-from rookery.tui.transcript import Turn, turns
+from rookery.tui.transcript import Told, Turn, turns
 
 if TYPE_CHECKING:
     from rookery.tui.watch import Watch
@@ -76,6 +76,9 @@ class TalkPage(RunPage):
         self.opened: dict[tuple[str, str], bool] = {}
         self.symbols = Symbols()
         self._shown: Any = None
+        self._told_of: Watch | None = None
+        self._told: Told = {}
+        self._wrapped: dict[tuple[Turn, int, bool], list[Line]] = {}
         self._put: set[str] = set()
         """Questions that have been put to the person already."""
 
@@ -107,7 +110,9 @@ class TalkPage(RunPage):
         state = (watch.version, width, tuple(self.opened.items()))
         if state != self._shown:
             self._shown = state
-            rows.show(self._lines(turns(watch), width))
+            if self._told_of is not watch:
+                self._told_of, self._told = watch, {}
+            rows.show(self._lines(turns(watch, self._told), width))
         asked = self.asked
         permissions = [each for each in watch.view.questions.values() if options(each.schema)]
         words = "" if asked is None else f"? {ink.line(asked.question, 300)}  ({expected(asked.schema)}, enter answers)"
@@ -128,24 +133,33 @@ class TalkPage(RunPage):
 
     def _lines(self, said: Sequence[Turn], width: int) -> list[Line]:
         found: list[Line] = []
+        if len(self._wrapped) > 20_000:
+            self._wrapped.clear()
         for turn in said:
-            is_open = self.opened.get((turn.call, turn.who), turn.is_open)
-            mark, style = HEADS[turn.who]
-            title = ink.styled(mark, style)
-            if turn.who == "tool":
-                title.append("▾ " if is_open else "▸ ", style="dim")
-            title.append(ink.line(turn.title, max(10, width - 14)), style=style)
-            if turn.status in ("running", "waiting", "failed", "again"):
-                title.append("  ").append_text(ink.status(turn.status))
-            found.append(Line(turn, 0, title))
-            if is_open and turn.text:
-                body = ink.styled(ink.body(turn.text), "italic" if turn.status == "running" else "")
-                bar = "" if turn.who == "tool" else mark[0]
-                for number, piece in enumerate(body.wrap(self.app.console, max(8, width - 4)), 1):
-                    piece.rstrip()
-                    found.append(Line(turn, number, Text.assemble((f"{bar:<2}", style), piece)))
-            found.append(Line(turn, -1, Text("")))
+            key = turn, width, self.opened.get((turn.call, turn.who), turn.is_open)
+            lines = self._wrapped.get(key)
+            if lines is None:
+                lines = self._wrapped[key] = list(self._turn_lines(*key))
+            found += lines
         return found
+
+    def _turn_lines(self, turn: Turn, width: int, is_open: bool) -> Iterator[Line]:
+        """A turn as lines of a width."""
+        mark, style = HEADS[turn.who]
+        title = ink.styled(mark, style)
+        if turn.who == "tool":
+            title.append("▾ " if is_open else "▸ ", style="dim")
+        title.append(ink.line(turn.title, max(10, width - 14)), style=style)
+        if turn.status in ("running", "waiting", "failed", "again"):
+            title.append("  ").append_text(ink.status(turn.status))
+        yield Line(turn, 0, title)
+        if is_open and turn.text:
+            body = ink.styled(ink.body(turn.text), "italic" if turn.status == "running" else "")
+            bar = "" if turn.who == "tool" else mark[0]
+            for number, piece in enumerate(body.wrap(self.app.console, max(8, width - 4)), 1):
+                piece.rstrip()
+                yield Line(turn, number, Text.assemble((f"{bar:<2}", style), piece))
+        yield Line(turn, -1, Text(""))
 
     def action_turn(self) -> None:
         """Show all of this turn, or its first line only."""

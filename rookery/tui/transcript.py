@@ -33,12 +33,16 @@ class Turn:
     """Whether all of it is shown unless a person says otherwise."""
 
 
-def turns(watch: Watch) -> list[Turn]:
+Told = dict[str, tuple[Any, Turn | None]]
+"""Turns that have been told already, by call, each with how the call stood; whoever shows a run again and again keeps it."""
+
+
+def turns(watch: Watch, told: Told | None = None) -> list[Turn]:
     """The conversation up to what is shown."""
-    return list(_turns(watch))
+    return list(_turns(watch, {} if told is None else told))
 
 
-def _turns(watch: Watch) -> Iterator[Turn]:
+def _turns(watch: Watch, told: Told) -> Iterator[Turn]:
     reader, view = watch.reader, watch.view
     for name in view.inputs:
         value = reader.value(f"inputs.{name}")
@@ -58,21 +62,40 @@ def _turns(watch: Watch) -> Iterator[Turn]:
             yield Turn("person", event.call, event.by or "answered", _words(value))
         elif isinstance(event, ev.CallFinished | ev.CallFailed) and event.call not in begun:
             begun.add(event.call)
-            turn = _call(watch, event.call)
+            turn = _once(watch, event.call, told)
             if turn is not None:
                 before = turn.text
                 yield turn
         elif isinstance(event, ev.VariableEdited):
             yield Turn("person", event.variable, f"{event.by or 'somebody'} changed {event.variable}", _words(reader.stored(event.value)))
-    for path, call in view.calls.items():
-        if call.status in ("running", "again") and path not in begun:
-            turn = _call(watch, path)
+    for path in _in_flight(watch):
+        if path not in begun:
+            turn = _once(watch, path, told)
             if turn is not None:
                 yield turn
     if view.fault is not None and watch.shown == len(watch.events):
         yield Turn("run", view.fault_call, "the run failed", f"{view.fault.message}\n{view.fault.hint}".strip(), "failed")
     elif view.value:
         yield Turn("run", "", "the run's value", _words(reader.stored(view.value)), "finished")
+
+
+def _in_flight(watch: Watch) -> Iterator[str]:
+    """The calls that are being carried out."""
+    stack = list(reversed(watch.outline.root.busy.values()))
+    while stack:
+        item = stack.pop()
+        stack += reversed(item.busy.values())
+        if item.call is not None and item.call.status in ("running", "again"):
+            yield item.path
+
+
+def _once(watch: Watch, path: str, told: Told) -> Turn | None:
+    call, item = watch.view.calls.get(path), watch.outline.items.get(path)
+    state = (call.status, call.value, call.text, call.attempts, bool(item is not None and item.items)) if call is not None else None
+    found = told.get(path)
+    if found is None or found[0] != state:
+        found = told[path] = state, _call(watch, path)
+    return found[1]
 
 
 def _call(watch: Watch, path: str) -> Turn | None:
@@ -119,7 +142,8 @@ def _answer(text: Any) -> str:
 def markdown(watch: Watch) -> str:
     """The conversation as a Markdown document; what models, tools and people wrote stands in fences, so that it stays text."""
     view = watch.view
-    lines = [f"# {watch.run}", "", f"{ink.WORDS.get(watch.status, watch.status)}; {len(view.calls):,} calls, {view.spend.tokens:,} tokens", ""]
+    lines = [f"# {_escaped(watch.run)}", ""]
+    lines += [f"{ink.WORDS.get(watch.status, watch.status)}; {len(view.calls):,} calls, {view.spend.tokens:,} tokens", ""]
     heads = {"person": "Person", "model": "Model", "tool": "Tool", "asks": "Question", "run": "Run"}
     for turn in turns(watch):
         lines += [f"## {heads[turn.who]}: {_escaped(turn.title)}", ""]
