@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BREAKS: Final = "".join(chr(code) for code in range(128) if not (chr(code).isalnum() or code == ord("_")))
 """What ends an identifier: each ASCII character that can't stand in one."""
+WHITE: Final = r"[ \t\n\r]{0,40}"
+"""Between the parts of a JSON text: enough for any indentation, and not so much that a small model gets lost in it."""
 SHOWN = 40
 """So many names are listed in an explanation."""
 
@@ -230,7 +232,7 @@ def grammar_text(kind: str, source: str) -> str:
     if kind == "regex":
         return LLMatcher.grammar_from_regex(source)
     if kind == "json_schema":
-        return LLMatcher.grammar_from_json_schema(source)
+        return LLMatcher.grammar_from_json_schema(source, overrides={"whitespace_pattern": WHITE})
     return LLMatcher.grammar_from_lark(source)
 
 
