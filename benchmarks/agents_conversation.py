@@ -159,11 +159,12 @@ def killed(turns: int, kills: int, draw: random.Random) -> dict[str, Any]:
         folder = Path(name)
         every = turns + turns // 2 + turns // 2  # requests and tool uses of the whole
         plan = sorted(draw.sample(range(1, every - 2), kills))
-        done_kills, repeated, known = 0, Counter[str](), 0
+        done_kills, repeated, known, unnoted = 0, Counter[str](), 0, 0
         begun = time.monotonic()
         while not (folder / "said").exists():
             before, done = Counter(lines_of(folder)), finished(folder) if done_kills else set()
             known += len(done)
+            unnoted += sum(1 for key in done if not before[key])
             process = subprocess.Popen([sys.executable, "-m", "benchmarks.agents_conversation", "--child", name, str(turns)], cwd=ROOT)
             stop = plan[done_kills] if done_kills < len(plan) else None
             while process.poll() is None:
@@ -173,7 +174,7 @@ def killed(turns: int, kills: int, draw: random.Random) -> dict[str, Any]:
                 if time.monotonic() - begun > TIMEOUT_S * max(1, kills / 10):
                     process.kill()
                     process.wait()
-                    return {"kills": done_kills, "finished": known, "repeated": sum(repeated.values()), "said": None}
+                    return {"kills": done_kills, "finished": known, "repeated": sum(repeated.values()), "unnoted": unnoted, "said": None}
                 time.sleep(0.001)
             process.wait()
             after = Counter(lines_of(folder))
@@ -182,7 +183,7 @@ def killed(turns: int, kills: int, draw: random.Random) -> dict[str, Any]:
                 done_kills += 1
         said = json.loads((folder / "said").read_text())
         executions = Counter(lines_of(folder))
-        return {"kills": done_kills, "finished": known, "repeated": sum(repeated.values()), "said": said,
+        return {"kills": done_kills, "finished": known, "repeated": sum(repeated.values()), "unnoted": unnoted, "said": said,
                 "in_flight_again": sum(count - 1 for count in executions.values() if count > 1)}
 
 
@@ -205,6 +206,7 @@ def measure(*, quick: bool) -> tuple[dict[str, Any], list[Target], list[str]]:
         Target("tokens of a turn, the last 50 against the 50 before", 100 * grows(found["tokens"], BLOCK), 5, " %"),
         Target("bytes of the log, the last 50 turns against the 50 before", 100 * grows(found["log_bytes"], 1), 10, " %"),
         Target("SIGKILLs", sum(death["kills"] for death in deaths), rounds * kills, at_least=True),
+        Target("finished in the log and not noted as carried out", sum(death["unnoted"] for death in deaths), 0),
         Target("finished requests and uses repeated after kill -9", sum(death["repeated"] for death in deaths), 0),
         Target("conversations in which something else was said", sum(death["said"] != expected for death in deaths), 0),
     ]

@@ -22,5 +22,5 @@ def test_a_conversation_survives_sigkill(seed: int, tmp_path: object) -> None:
             return [[one.said, one.reply.text] for one in chat.exchanges]
 
     death = killed(8, 2, random.Random(seed))
-    assert death["kills"] == 2 and death["finished"] > 0 and death["repeated"] == 0
+    assert death["kills"] == 2 and death["finished"] > 0 and death["repeated"] == 0 and death["unnoted"] == 0
     assert death["said"] == asyncio.run(whole())
