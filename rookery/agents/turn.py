@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -240,9 +241,13 @@ def _title(seen: Seen) -> str:
     return f"{seen.tool}{' failed' if seen.failed else ' gave'}{name}"
 
 
+_TITLE = re.compile(r"^(?=\S+ (?:gave|failed)(?: <[\w-]+>)?:\s*$)", re.MULTILINE)
+
+
 def _shown(seen: Seen, chars: int) -> str:
+    text = _TITLE.sub("> ", seen.text[:chars])  # what only looks like another result does not stand like one
     if len(seen.text) <= chars:
-        return seen.text
+        return text
     left = len(seen.text) - chars
     rest = f"; <{seen.name}> in an argument stands for all of it" if seen.name else ""
-    return f"{seen.text[:chars]}… ({left:,} more characters{rest})"
+    return f"{text}… ({left:,} more characters{rest})"
