@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint check clean
+.PHONY: demo test test-gpu slow lint check clean
 
 $(BIN)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "rookery needs Python 3.11 or newer; try: make PYTHON=python3.12 …")'
@@ -20,6 +20,10 @@ demo: $(BIN)/.installed  ## Solve Game of 24 hands on the embedded model, no key
 
 test: $(BIN)/.tested  ## All tests but the slow ones
 	$(BIN)/python -m pytest
+
+test-gpu: $(BIN)/.tested  ## Masks, cache reuse, batches and tokens/s on one CUDA device
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[transformers]'
+	$(BIN)/python -m pytest -m gpu -rs tests/models/test_gpu.py
 
 slow: $(BIN)/.tested  ## The slow tests too
 	$(BIN)/python -m pytest -m slow

@@ -112,7 +112,7 @@ class _Host:
         self.torch, self._transformers = _packages(name)
         self.device = self._device(device)
         self._tokenizer = self._read_tokenizer(folder)
-        self.model = self._read_model(folder, config, dtype)
+        self.model: Any = self._read_model(folder, config, dtype)
         takes = inspect.signature(self.model.forward).parameters
         self.cache_argument = "cache" if "cache" in takes else "past_key_values"
         self.only_last = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
@@ -148,8 +148,8 @@ class _Host:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def close(self) -> None:
-        """Drop the weights, and give the device's memory back."""
-        del self.model
+        """Drop the weights, and give the device's memory back; sequences can't be used any more."""
+        self.model = None
         if self.device.startswith("cuda"):
             self.torch.cuda.empty_cache()
 
@@ -287,6 +287,8 @@ class TransformersSequence:
 
     def _forward(self, ids: np.ndarray) -> Array:
         host, torch = self._host, self._host.torch
+        if host.model is None:
+            raise ValueError("the model of this sequence was closed")
         cache, self._cache = self._cache if self._cache is not None else host.cache(), None  # until it is whole again
         try:
             with torch.inference_mode():

@@ -132,6 +132,14 @@ async def test_a_template_that_minds_its_messages_is_an_error_of_ours(folder: Pa
     await model.aclose()
 
 
+async def test_what_is_used_after_closing_is_an_error(folder: Path) -> None:
+    model = tiny(folder)
+    opening = await model.open(ask())
+    await model.aclose()
+    with pytest.raises(ValueError, match="closed"):
+        opening.sequence.eval([1])
+
+
 # ------------------------------------------------------------------ what goes wrong
 
 
