@@ -10,8 +10,10 @@ from typing import Literal
 from rookery.decoding.monitor import Analyser, Cursor, Facts, FactSource, Query, Rule
 from rookery.errors import AnalyserFailed, RookeryError
 
-WARM_S = 20.0
-"""An analyser that has not started by then is asked all the same."""
+WARM_S = 10.0
+"""A reply begins without an analyser that has not started by then."""
+MOST_NAMES = 20_000
+"""An answer with more names is taken for an incomplete one."""
 KEPT = 4096
 """So many answers are kept."""
 Outcome = Literal["known", "empty", "unknown", "late", "failed"]
@@ -97,6 +99,6 @@ def _read(task: asyncio.Task[Facts]) -> tuple[Facts | None, Outcome]:
         return None, "failed"
     except Exception:  # whatever an analyser dies of is one more trigger without facts: counted, never the reply's failure
         return None, "failed"
-    if not facts.is_complete:
+    if not facts.is_complete or len(facts.names) > MOST_NAMES:
         return None, "unknown"
     return (facts, "known") if facts.is_usable else (None, "empty")

@@ -193,10 +193,10 @@ class Guided:
         if tokens[-1] in self._end:
             self._ended = "end"
             return
-        self._woke(wakes)
         if self._room is not None and len(self.written) >= self._room:
-            self._ended = "length"
+            self._ended = "length"  # whoever wakes here has nothing to say any more
             return
+        self._woke(wakes)
         self._logits = self._opening.sequence.eval(tokens)[0]
 
     # -------------------------------------------------------------- choosing
