@@ -132,6 +132,7 @@ def _head(path: str, call: CallView | None, entry: Any, type_: str, now: float) 
         f"{spend.prompt_tokens:,} + {spend.completion_tokens:,} tokens" if spend.tokens else "",
         f"{spend.cached_tokens:,} cached" if spend.cached_tokens else "", money(spend.cost_usd),
         f"{spend.sandbox_s:.1f} s in a sandbox" if spend.sandbox_s else "", f"{call.elements} elements" if call.elements else "", _time(call, now),
+        f"decode: {call.guided.line}" if call.guided else "",
     ):
         if fact:
             facts.append(" · ", style=ink.DIM).append(ink.line(fact, 80))
