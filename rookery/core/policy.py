@@ -45,6 +45,10 @@ none_for_failed = Gather("none")
 """A failed call leaves None in its place."""
 
 
+SAMPLING = ("temperature", "top_p", "max_tokens", "top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty")
+"""The options of a policy that say how tokens are drawn, besides ``stop`` and ``seed``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Options of one call, prompt or tool. None means: as the run, the model or rookery has it."""
@@ -74,6 +78,16 @@ class Policy:
     gather: Gather = all_or_fail
     decode: Any = None
     """What the reply must keep to while it is written: a rule of ``rookery.decoding``, or as YAML writes one (a name, a list, a mapping)."""
+    top_k: int | None = None
+    """Only the so many likeliest tokens are drawn from."""
+    min_p: float | None = None
+    """Only tokens at least this share as likely as the likeliest one are drawn from (0 to 1)."""
+    frequency_penalty: float | None = None
+    """Nats taken off a token for each time that it stands in the reply."""
+    presence_penalty: float | None = None
+    """Nats taken off a token that stands in the reply at all."""
+    repetition_penalty: float | None = None
+    """Makes the tokens of prompt and reply less likely; 1 does nothing."""
     inline: bool | None = None
     """A synchronous tool runs on the event loop itself instead of in a thread; only for what takes microseconds."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rookery.core.function import Prompt
-from rookery.core.policy import Policy
+from rookery.core.policy import SAMPLING, Policy
 from rookery.core.template import Hole, Template, as_text, lookup
 from rookery.core.types import schema
 from rookery.decoding.parse import Form, form_of, instructions, parse, repair_text
@@ -73,7 +73,7 @@ def render(
 
 def sampling_of(policy: Policy) -> Sampling:
     """The part of a policy that says how tokens are drawn."""
-    return Sampling(policy.temperature, policy.top_p, policy.max_tokens, policy.stop or (), policy.seed, policy.logprobs)
+    return Sampling(stop=policy.stop or (), seed=policy.seed, logprobs=policy.logprobs, **{name: getattr(policy, name) for name in SAMPLING})
 
 
 def _segments(template: Template, args: Mapping[str, Any], paths: Mapping[str, str]) -> list[Segment]:

@@ -138,6 +138,11 @@ class Manner(Spec):
     repair: Annotated[int | None, "So often text that does not parse goes back to the model with its faults; 2 unless said.", AtLeast(0)] = None
     temperature: Annotated[float | None, "From 0 up.", AtLeast(0)] = None
     top_p: Annotated[float | None, "From 0 to 1.", AtLeast(0)] = None
+    top_k: Annotated[int | None, "Only the so many likeliest tokens are drawn from; 0 means all.", AtLeast(0)] = None
+    min_p: Annotated[float | None, "From 0 to 1: only tokens at least this share as likely as the likeliest are drawn from.", AtLeast(0)] = None
+    frequency_penalty: Annotated[float | None, "Nats off a token for each time it stands in the reply."] = None
+    presence_penalty: Annotated[float | None, "Nats off a token that stands in the reply."] = None
+    repetition_penalty: Annotated[float | None, "Makes tokens of prompt and reply less likely; 1 does nothing.", AtLeast(0)] = None
     max_tokens: Annotated[int | None, "Of one answer.", AtLeast(1)] = None
     stop: Annotated[list[str] | None, "Texts at which the model stops."] = None
     seed: Annotated[int | None, "For models that take one."] = None

@@ -9,7 +9,7 @@ from typing import Any, ForwardRef
 
 from rookery.core.function import Tool
 from rookery.core.graph import MISSING, Graph, Param
-from rookery.core.policy import NO_POLICY, Attempts, Gather, Policy, all_or_fail, keep_ok, none_for_failed
+from rookery.core.policy import NO_POLICY, SAMPLING, Attempts, Gather, Policy, all_or_fail, keep_ok, none_for_failed
 from rookery.errors import NotSerialisable, ParseFailed
 from rookery.workflows import format as form
 from rookery.workflows.document import Document, Node, decoded
@@ -231,7 +231,7 @@ class Shared:
             "decode": self._rule(read, path),
             "extra": self._constants(read.extra, f"{path}.extra"),
         }  # fmt: skip
-        for name in ("timeout_s", "repair", "temperature", "top_p", "max_tokens", "seed", "sample", "logprobs", "cache"):
+        for name in ("timeout_s", "repair", *SAMPLING, "seed", "sample", "logprobs", "cache"):
             values[name] = getattr(read, name)
         if all(value in (None, (), all_or_fail) for value in values.values()):
             return NO_POLICY
