@@ -111,7 +111,7 @@ def schema(*, as_json: bool) -> None:
 
 def diff(before: str, after: str, tools: Sequence[str], *, as_json: bool) -> None:
     """Print what differs in meaning between two programs; nothing when they mean the same."""
-    from rookery.workflows.difference import difference
+    from rookery.workflows.compare import difference
 
     one, other = (load(each, tools=tools if is_workflow(each) else ()).graph for each in (before, after))
     found = difference(one, other)

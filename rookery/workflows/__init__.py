@@ -3,14 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rookery.workflows.compare import Difference, difference
     from rookery.workflows.equality import meaning, same
+    from rookery.workflows.expression import condition
     from rookery.workflows.loading import load, parse
+    from rookery.workflows.python import python_of
     from rookery.workflows.saving import save
     from rookery.workflows.workflow import Workflow
 
-__all__ = ["Workflow", "load", "meaning", "parse", "same", "save"]
+__all__ = ["Difference", "Workflow", "condition", "difference", "load", "meaning", "parse", "python_of", "same", "save"]
 _AT_FIRST_USE = {
-    "Workflow": "workflow", "load": "loading", "meaning": "equality", "parse": "loading", "same": "equality", "save": "saving"
+    "Difference": "compare", "Workflow": "workflow", "condition": "expression", "difference": "compare", "load": "loading",
+    "meaning": "equality", "parse": "loading", "python_of": "python", "same": "equality", "save": "saving",
 }  # fmt: skip
 
 

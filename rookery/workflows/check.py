@@ -11,6 +11,7 @@ from rookery.workflows import format as form
 from rookery.workflows.build import DO, IF
 from rookery.workflows.document import Node
 from rookery.workflows.fault import Fault
+from rookery.workflows.planning import SEARCH
 from rookery.workflows.read import Reader
 from rookery.workflows.scope import Shared
 
@@ -41,7 +42,9 @@ def check(graph: Graph, shared: Shared) -> list[Fault]:
         own = ".".join(path.split(".")[:2])
         if own in calls or path in said or (fault.kind == "unreachable call" and said):
             continue  # it follows from what is said already
-        found.append(Fault(fault.fault.replace(DO, "").replace(IF, ""), reader.document.place(node), _hint(fault), fault.kind, path))
+        found.append(
+            Fault(fault.fault.replace(DO, "").replace(IF, "").replace(SEARCH, ""), reader.document.place(node), _hint(fault), fault.kind, path)
+        )
     return found
 
 

@@ -398,6 +398,14 @@ class Condition(Tool[..., Any]):
         return value
 
 
+def condition(text: str, /, **types: Any) -> Condition:
+    """A condition in CEL as a tool: ``condition("size(xs) > 2", xs=list[str])``. Raises StepWrong for what is none under these types."""
+    said = _complaint(text, types)
+    if said is not None:
+        raise StepWrong(f"{text!r:.200} is no condition: {said.partition(chr(10))[0]}")
+    return Condition(text, types, "condition")
+
+
 def _plain(value: Any) -> Any:
     """A value as CEL takes it: records as maps."""
     if value is None or isinstance(value, bool | int | float | bytes):

@@ -11,11 +11,14 @@ from rookery.core.function import Tool
 from rookery.core.graph import Call, Const, Param, Ref
 from rookery.errors import GraphInvalid, RookeryError, ToolFailed
 from rookery.workflows import format as form
-from rookery.workflows.build import DO, Builder, Draft
+from rookery.workflows.build import Builder, Draft
 from rookery.workflows.calls import _placeholder, function_named
 from rookery.workflows.document import Node
 from rookery.workflows.fault import nearest
 from rookery.workflows.text import constant
+
+SEARCH = ":search"
+"""``NAME:search`` is the search whose best answer ``NAME`` is."""
 
 
 def planner_functions() -> dict[str, Callable[..., Any]]:
@@ -44,7 +47,7 @@ def planned(builder: Builder, found: Draft, spec: form.PlanCall) -> list[Call]:
     answer = args[0] if get_origin(returns) is SearchResult and args else Any
     from dataclasses import replace
 
-    inner = replace(whole, name=found.name + DO if found.condition is None else f"{found.name}:search")
+    inner = replace(whole, name=found.name + SEARCH)
     best = _best(answer, returns)
     taken = Call(found.name, "tool", answer, {"found": Ref(inner.name)}, function=best, policy=best.policy, labels=frozenset(spec.labels))
     return [inner, *builder.guarded(found, taken)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -13,7 +15,7 @@ from rookery.core.check import ensure
 from rookery.core.function import Prompt, Tool
 from rookery.core.graph import EFFECTS, MISSING, Call, Const, Graph, Many, Param, Ref, Source
 from rookery.core.label import Label
-from rookery.core.policy import NO_POLICY, Attempts, Policy
+from rookery.core.policy import NO_POLICY, SAMPLING, Attempts, Policy
 from rookery.core.shape import item_types, type_of
 from rookery.core.types import dump
 from rookery.errors import NotInYaml, NotSerialisable
@@ -21,6 +23,7 @@ from rookery.workflows import types as type_texts
 from rookery.workflows.build import DO, IF
 from rookery.workflows.expression import Condition
 from rookery.workflows.format import VERSION
+from rookery.workflows.planning import SEARCH, planner_functions
 from rookery.workflows.read import is_name
 from rookery.workflows.text import LITERAL, looks_filled_in
 from rookery.workflows.workflow import Workflow
@@ -90,7 +93,7 @@ class _Writer:
         found["calls"] = calls
         found["output"] = self.value(graph.output, graph.returns, f"{at}output")
         inferred = Any if isinstance(graph.output, Const) else type_of(graph.output, types)
-        if self.type_text(graph.returns, f"{at}output") != self.type_text(inferred, f"{at}output") or _holds_tuple(graph.output):
+        if graph.returns != inferred or _holds_tuple(graph.output):
             found["returns"] = self.type_text(graph.returns, f"{at}returns")
         own = {call.name for call in graph.call_list if call.effect}
         more = [name for name in graph.effects if name not in own]
@@ -264,7 +267,7 @@ class _Writer:
             found["fallback"] = [self._model(one, path) for one in policy.fallback]
         if policy.attempts != base.attempts and policy.attempts is not None:
             found["retry"] = self._retry(policy.attempts, path)
-        for name in ("timeout_s", "repair", "temperature", "top_p", "max_tokens", "seed", "sample", "logprobs", "cache", "extra"):
+        for name in ("timeout_s", "repair", *SAMPLING, "seed", "sample", "logprobs", "cache", "extra"):
             if getattr(policy, name) != getattr(base, name):
                 found[name] = getattr(policy, name)
         if policy.decode != base.decode and policy.decode is not None:
@@ -302,6 +305,11 @@ class _Writer:
         if call.kind == "loop":
             return self.loop(call, path)
         function = call.function
+        searched = graph.calls.get(_searched(call, graph))
+        if searched is not None:
+            return self.search(searched, call, path)
+        if _is_search(function):
+            return self.search(call, None, path)
         found: dict[str, Any] = {}
         if isinstance(function, Prompt):
             found["prompt"] = self.prompt(function, path)
@@ -317,13 +325,55 @@ class _Writer:
         return self._labelled(found, call, getattr(function, "labels", frozenset()))
 
     def _tool_call(self, call: Call, path: str) -> dict[str, Any]:
-        from rookery.planners.search import Search
-
-        if isinstance(call.function, Search):
-            raise NotInYaml(path, "a search made in Python can't be written yet", hint="write it as plan: in the file, or register it as a tool")
         if not isinstance(call.function, Tool):
             raise NotInYaml(path, f"{call.function!r:.60} can't be written", hint="make it a @tool")
         return {"tool": self.tool(call.function, path)}
+
+    def search(self, call: Call, taken: Call | None, path: str) -> dict[str, Any]:
+        """A planner's call; ``taken`` is the call that takes its best answer out, if there is one."""
+        search = call.function
+        if search.key_function is not None or not search.merge:
+            raise NotInYaml(
+                path, "a search with a key function, or one that keeps equal states apart, can't be written", hint="give states a key() method"
+            )
+        name, options = _planner(search.planner.facts.name, path)
+        plan: dict[str, Any] = {"planner": name, **options}
+        more: dict[str, Any] = {}
+        for key, step in search.steps.items():
+            function = self.function(step.function, f"{path}.{key}")
+            if key == "goal":
+                plan[key] = self._goal(search, step, function)
+            elif key == "evaluate" and (step.scale or step.together or step.samples > 1):
+                own = {"samples": step.samples, "scale": dict(step.scale), "weigh": step.weighs}
+                plan[key] = {
+                    "vote" if step.together else "value": function,
+                    **{option: value for option, value in own.items() if value and value != 1},
+                }
+            elif key in ("propose", "evaluate"):
+                plan[key] = function
+            elif key not in search.planner.facts.steps or step.function is not search.planner.facts.steps[key]:
+                more[key] = function
+        plan |= {"steps": more} if more else {}
+        own = {"concurrency": search.concurrency, "seed": search.seed, "answers": search.answers_wanted, "max_nodes": search.max_nodes}
+        usual = {"concurrency": 8, "seed": 0, "answers": 1, "max_nodes": 100_000}
+        plan |= {key: value for key, value in own.items() if value != usual[key]}
+        plan |= {"max_works": search.max_works} if search.max_works is not None else {}
+        state = call.args.get("state", Const(search.state))
+        found: dict[str, Any] = {"plan": plan, "state": self.value(state, search.params["state"].type, f"{path}.state")}
+        found |= {"limit": _limit(search.limit)} if search.limit else {}
+        found |= {"model": self._model(search.policy.model, path)} if search.policy.model is not None else {}
+        return self._labelled(found if taken is not None else {**found, "result": "all"}, call, search.labels)
+
+    def function(self, function: Any, path: str) -> str:
+        """The name of a prompt, a graph or a tool."""
+        if isinstance(function, Prompt):
+            return self.prompt(function, path)
+        return self.graph(function, path) if isinstance(function, Graph) else self.tool(function, path)
+
+    def _goal(self, search: Any, step: Any, function: str) -> Any:
+        kind = search.verdict.name.lower()
+        usual = "claimed" if isinstance(step.function, Prompt) else "exact"
+        return function if kind == usual else {kind: function}
 
     def _arguments(self, found: dict[str, Any], call: Call, params: Mapping[str, Param], path: str) -> None:
         given, over = {}, {}
@@ -415,15 +465,47 @@ class _Writer:
             and isinstance(first.function, Prompt | Graph | Tool)
         ):
             function = first.function
-            if isinstance(function, Prompt):
-                return self.prompt(function, path)
-            return self.graph(function, path) if isinstance(function, Graph) else self.tool(function, path)
+            return self.function(function, path)
         return self.flow(turn, path)
 
 
 def _folded(graph: Graph) -> list[Call]:
-    """The calls without those that another one stands for in YAML: ``NAME:if`` and ``NAME:do``."""
-    return [call for call in graph.call_list if not (call.name.endswith((IF, DO)) and call.name.rpartition(":")[0] in graph.calls)]
+    """The calls without those that another one stands for in YAML: ``NAME:if``, ``NAME:do`` and ``NAME:search``."""
+    return [call for call in graph.call_list if not (call.name.endswith((IF, DO, SEARCH)) and call.name.partition(":")[0] in graph.calls)]
+
+
+def _searched(call: Call, graph: Graph) -> str:
+    """The name of the search whose best answer a call takes out; empty for all other calls."""
+    found = call.args.get("found")
+    is_best = isinstance(call.function, Tool) and call.function.name == "best" and isinstance(found, Ref) and not found.path
+    return (
+        found.name
+        if isinstance(found, Ref) and is_best and found.name == f"{call.name.removesuffix(DO)}{SEARCH}" and found.name in graph.calls
+        else ""
+    )
+
+
+def _is_search(function: Any) -> bool:
+    from rookery.planners.search import Search
+
+    return isinstance(function, Search)
+
+
+def _planner(text: str, path: str) -> tuple[str, dict[str, Any]]:
+    """A planner's name and its options, from how it names itself: ``beam(width=5)``."""
+    try:
+        call = ast.parse(text, mode="eval").body
+        assert isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+        options = {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg}
+    except (SyntaxError, ValueError, AssertionError):
+        raise NotInYaml(path, f"the planner {text:.60} can't be written", hint="use one of rookery.planners") from None
+    if call.func.id not in planner_functions():
+        raise NotInYaml(path, f"the planner {text:.60} can't be written", hint=f"YAML knows {', '.join(planner_functions())}")
+    return call.func.id, options
+
+
+def _limit(limit: Any) -> dict[str, Any]:
+    return {one.name: getattr(limit, one.name) for one in fields(limit) if getattr(limit, one.name) is not None}
 
 
 def _holds_tuple(source: Source) -> bool:
