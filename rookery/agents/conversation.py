@@ -91,23 +91,25 @@ def _remembering(agent: Speaker) -> Tool[..., None] | None:
 
 def talk(
     agent: Speaker, *, log: Log | str | os.PathLike[str] | None = None, id: str = NAME, answer: Callable[[QuestionAsked], Any] | None = None,
-    **options: Any,
+    origin: str = "", **options: Any,
 ) -> Talk:
     """Talk with an agent from Python: begin a conversation, or go on with the one of this ``id`` in ``log``.
 
     ``async with talk(analyst, log="chat.db", id="ada") as chat: print(await chat.say("Which route is shortest?"))``
 
     :param answer: called for each question that is not for the next thing to say: approvals, and what the agent asks.
+    :param origin: ``FILE.py:NAME`` of a ``conversation(agent)``, by which ``rookery resume`` finds the program.
     :param options: of the run, as in ``start``: ``model=``, ``limit=``, …
     """
-    return Talk(agent, log, id, answer, options)
+    return Talk(agent, log, id, answer, options, origin=origin)
 
 
 class Talk:
     """A conversation under way. Made by ``talk``; used as an async context manager."""
 
     def __init__(
-        self, agent: Speaker, log: Log | str | os.PathLike[str] | None, id: str, answer: Callable[[QuestionAsked], Any] | None, options: Any
+        self, agent: Speaker, log: Log | str | os.PathLike[str] | None, id: str, answer: Callable[[QuestionAsked], Any] | None, options: Any,
+        *, origin: str = "",
     ) -> None:
         self.agent = agent
         self.id = id
@@ -115,7 +117,7 @@ class Talk:
         """What was said so far, restarts included."""
         self.run: Run
         """The run behind it: its events, what it spent, its other questions."""
-        self._given, self._answer, self._options = log, answer, options
+        self._given, self._answer, self._options, self._origin = log, answer, options, origin
 
     async def __aenter__(self) -> Self:
         self._log = open_log(self._given)
@@ -123,7 +125,7 @@ class Talk:
         try:
             known = any(info.run == self.id for info in self._log.runs())
             options = {**self._options, "log": self._log}
-            self.run = resume(self.id, program, **options) if known else start(program, id=self.id, **options)
+            self.run = resume(self.id, program, **options) if known else start(program, id=self.id, origin=self._origin or None, **options)
             await self.run.__aenter__()
         except BaseException:
             self._close()

@@ -197,3 +197,14 @@ def test_it_is_a_program_like_any_other() -> None:
 
     said = iter(["a", "b", ""])
     assert run(conversation(Agent(model=ScriptedModel(echo))), answer=lambda question: next(said)) == 2
+
+
+def test_the_command_line_finds_it_by_its_origin(tmp_path: Path) -> None:
+    from rookery import show
+
+    async def go() -> None:
+        async with talk(Agent(model=ScriptedModel(echo)), log=tmp_path / "chat.db", origin="chat.py:chat") as chat:
+            await chat.say("hello")
+
+    asyncio.run(go())
+    assert show("conversation", log=tmp_path / "chat.db").program == "chat.py:chat"
