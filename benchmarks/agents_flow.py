@@ -252,7 +252,7 @@ async def cost(pairs: int, nodes: int) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for shape in ("chain", "fan-out", "loop"):
-        labelled, bare = _prepared(shape, nodes, is_labelled=True), _prepared(shape, nodes, is_labelled=False)
+        labelled, bare = (executor.prepare(shape, nodes, "memory", labels=labels) for labels in (frozenset({UNTRUSTED}), NO_LABELS))
         ratios = []
         for number in range(pairs):
             order = (True, False) if number % 2 else (False, True)
@@ -260,18 +260,6 @@ async def cost(pairs: int, nodes: int) -> dict[str, Any]:
             ratios.append(seconds[True] / seconds[False])
         found[shape] = {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios), "pairs": pairs, "nodes": nodes}
     return found
-
-
-def _prepared(shape: str, nodes: int, *, is_labelled: bool) -> Any:
-    with _input_labels(frozenset({UNTRUSTED}) if is_labelled else NO_LABELS):
-        return executor.prepare(shape, nodes, "memory")
-
-
-def _input_labels(labels: frozenset[str]) -> Any:
-    """While graphs are made: all their inputs have these labels."""
-    from rookery.core import signature
-
-    return mock.patch.object(signature, "labels_of", lambda annotation: labels)
 
 
 async def _lap(play: Any, *, is_on: bool) -> float:

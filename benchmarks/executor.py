@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import Path
@@ -49,8 +50,8 @@ FOREIGN = ("openai", "litellm", "httpx", "chromadb", "onnxruntime", "textual", "
 # ------------------------------------------------------------------ rookery's side
 
 
-def prepare(shape: str, n: int, store: str) -> Play:
-    """The graph, built and checked; the play opens the log before its clock starts."""
+def prepare(shape: str, n: int, store: str, *, labels: frozenset[str] = frozenset()) -> Play:
+    """The graph, built and checked, its inputs with ``labels``; the play opens the log before its clock starts."""
     from rookery import Graph, SQLiteLog, graph, loop, start, tool
 
     @tool
@@ -73,6 +74,7 @@ def prepare(shape: str, n: int, store: str) -> Play:
         return loop(inc, x=x, times=n)
 
     whole: Graph = graph({"chain": chain, "fan-out": fan_out, "loop": looped}[shape])
+    whole.params |= {name: replace(param, labels=labels) for name, param in whole.params.items()}
     given: dict[str, Any] = {"xs": list(range(n))} if shape == "fan-out" else {"x": 0}
     start(whole, inputs=given)  # checks it; nothing runs before the Run is entered
 

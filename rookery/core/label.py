@@ -23,6 +23,22 @@ class Label:
     name: str
 
 
+_united: dict[tuple[Labels, Labels], Labels] = {}
+MOST_KNOWN = 1_000
+"""So many unions are remembered."""
+
+
+def united(one: Labels, other: Labels) -> Labels:
+    """Both; the same object for equal sets, so that those who join them again see at once that nothing is new."""
+    found = _united.get((one, other))
+    if found is None:
+        if len(_united) >= MOST_KNOWN:
+            _united.clear()
+        whole = one | other
+        found = _united[one, other] = next((known for known in _united.values() if known == whole), whole)
+    return found
+
+
 def labels_given(given: Given) -> Labels:
     """Labels as somebody writes them: one name, or several in whatever holds them."""
     return frozenset({given}) if isinstance(given, str) else frozenset(given)
@@ -39,5 +55,5 @@ def join(labels: Iterable[Labels]) -> Labels:
     result = NO_LABELS
     for each in labels:
         if each and each is not result:
-            result = result | each
+            result = united(result, each)
     return result

@@ -10,7 +10,7 @@ from typing import Any
 
 from rookery.core.event import Event, Fault
 from rookery.core.graph import MISSING, Call, Const, Graph, Ref
-from rookery.core.label import NO_LABELS, SECRET, Labels, join
+from rookery.core.label import NO_LABELS, SECRET, Labels, join, united
 from rookery.core.plan import Planned
 from rookery.core.value import Codec, Get, Writer, read
 from rookery.errors import SecretNeeded
@@ -267,9 +267,9 @@ class State:
         for slot in node.deps:
             own = slot.labels
             if own and own is not labels:
-                labels = labels | own if labels else own
+                labels = united(labels, own) if labels else own
         if self.taints or self.branches:
-            labels = labels | self.choice(node.path)
+            labels = united(labels, self.choice(node.path))
         return labels - plan.drops if plan.drops else labels
 
     def choice(self, path: str) -> Labels:
@@ -277,7 +277,9 @@ class State:
         found = NO_LABELS
         if self.taints or self.branches:
             for place in enclosing(path):
-                found = found | self.taints.get(place, NO_LABELS) | self.branches.get(place, NO_LABELS)
+                for labels in (self.taints.get(place), self.branches.get(place)):
+                    if labels and labels is not found:
+                        found = united(found, labels)
         return found
 
     def given(self, node: Node) -> dict[str, Labels]:
