@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rookery.decoding.arity import arity
     from rookery.decoding.automaton import Automaton
-    from rookery.decoding.automaton import Automaton
     from rookery.decoding.beam import diverse_beam
     from rookery.decoding.best import best_of_n
     from rookery.decoding.contrast import contrast

@@ -22,7 +22,7 @@ MAX_NAMES = 2_000
 """An answer of more names is taken as incomplete: it constrains nothing."""
 MAX_DEATHS = 3
 """After so many ends in a row without an answer between them, it isn't started again."""
-HANG_S = 10.0
+HANG_S = 30.0
 """A question that takes longer ends the process; others wait behind it meanwhile, and are late."""
 KEPT_ANSWERS = 4_096
 WARM = "warm"
@@ -167,7 +167,7 @@ class SupervisedAnalyser:
         except (ChildEnded, ChildSilent) as error:
             is_hang = isinstance(error, ChildSilent)
             if self._thread is threading.current_thread():  # else it was closed meanwhile
-                self._row += 1
+                self._row += not is_hang
                 self._count(hangs=1) if is_hang else self._count(deaths=1)
             session, self._session = self._session, None
             if session is not None:
