@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-gpu slow lint check clean
+.PHONY: demo test test-gpu docs wheel slow lint check clean
 
 $(BIN)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "rookery needs Python 3.11 or newer; try: make PYTHON=python3.12 …")'
@@ -24,6 +24,13 @@ test: $(BIN)/.tested  ## All tests but the slow ones
 test-gpu: $(BIN)/.tested  ## Masks, cache reuse, batches and tokens/s on one CUDA device
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[transformers]'
 	$(BIN)/python -m pytest -m gpu -rs tests/models/test_gpu.py
+
+docs: $(BIN)/.installed  ## The site of docs/, in build/site
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m mkdocs build --quiet
+
+wheel:  ## The built wheel in a fresh environment, used from an empty folder
+	.ci/wheel
 
 slow: $(BIN)/.tested  ## The slow tests too
 	$(BIN)/python -m pytest -m slow
