@@ -173,6 +173,7 @@ def writer(words: Sequence[str | bytes], ids: Sequence[int], *, token_s: float =
         if token_s:
             time.sleep(token_s)
         logits = np.zeros(size, np.float32)
+        logits[0] = -20.0  # it goes on where it may not write what it wants
         step = len(tokens) - 1
         logits[ids[step] if step < len(ids) else 0] = 20.0
         return logits

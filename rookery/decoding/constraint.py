@@ -58,13 +58,16 @@ class Names:
     """No name has a character that ends a word, and a word's end is what ends it."""
 
     def __post_init__(self) -> None:
-        table = {name.encode("utf-8", "surrogatepass") for name in self.names}
-        table.discard(b"")
-        if not table:
+        listed = sorted({name for name in self.names if name})  # the order of characters is that of their UTF-8
+        if not listed:
             raise RuleWrong("a choice among no names at all", hint="no constraint is None; see Facts.is_usable")
-        object.__setattr__(self, "table", tuple(sorted(table)))
-        object.__setattr__(self, "is_word", self.ends == BREAKS and not _BREAK_BYTES & set(b"".join(table)))
+        whole = "\0".join(listed).encode("utf-8", "surrogatepass")
+        table = whole.split(b"\0")
+        if len(table) > len(listed):
+            table = sorted(name.encode("utf-8", "surrogatepass") for name in listed)
+        object.__setattr__(self, "table", tuple(table))
         object.__setattr__(self, "stops", _BREAK_BYTES if self.ends == BREAKS else frozenset(self.ends.encode("ascii")))
+        object.__setattr__(self, "is_word", self.ends == BREAKS and len(whole.translate(None, _WORD_BYTES)) == len(listed) - 1)
 
     def start(self) -> NamesState:
         return NamesState(self, 0, len(self.table), 0)
@@ -86,6 +89,7 @@ class Names:
 
 
 _BREAK_BYTES = frozenset(BREAKS.encode())
+_WORD_BYTES = bytes(byte for byte in range(256) if byte not in _BREAK_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

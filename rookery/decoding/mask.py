@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, cast
@@ -179,61 +180,70 @@ def names_mask(state: NamesState, tokens: Tokens) -> Mask:
 
 
 def _few(state: NamesState, tokens: Tokens) -> Ids:
-    table, depth = state.names.table, state.depth
-    get, longest, twins = tokens.first.get, tokens.longest, tokens.twins
+    get, longest, twins = tokens.first.get, tokens.longest.get, tokens.twins
     is_word = state.names.is_word
     found: list[int] = []
     crossing: list[Ids] = []
-    for name in table[state.low : state.high]:
-        most = min(len(name), depth + longest.get(name[depth : depth + 2], 1)) if is_word else len(name)
-        for end in range(depth + 1, most + 1):
-            token = get(name[depth:end])
+    for rest in _rests(state):
+        size = min(len(rest), longest(rest[:2], 1)) if is_word else len(rest)
+        for end in range(1, size + 1):
+            token = get(rest[:end])
             if token is not None:
                 found.append(token)
-        if len(name) > depth:
-            crossed = _crossing(state, tokens, name[depth:], is_word=is_word)
-            if crossed is not None:
-                crossing.append(crossed)
+        crossed = tokens.stems.get(rest) if is_word else _crossing(state, tokens, rest)
+        if crossed is not None:
+            crossing.append(crossed)
     if twins:
         found += [twin for token in found for twin in twins.get(tokens.bytes[token], ())]
     ids = np.array(found, np.intp)
     return np.concatenate([ids, *crossing]) if crossing else ids
 
 
-def _crossing(state: NamesState, tokens: Tokens, rest: bytes, *, is_word: bool) -> Ids | None:
+def _rests(state: NamesState) -> Sequence[bytes]:
+    """What is left to write of the names that are still possible; one that is complete has nothing left."""
+    names, depth = state.names.table[state.low : state.high], state.depth
+    if depth == 0:
+        return names
+    return [name[depth:] for name in names[state.may_end :]]
+
+
+def _crossing(state: NamesState, tokens: Tokens, rest: bytes) -> Ids | None:
     """Tokens that are the rest of a name and then something that ends it."""
-    if not state.names.stops:
+    stops, cut = state.names.stops, len(rest)
+    if not stops:
         return None
-    if is_word:
+    if state.names.is_word:
         return tokens.stems.get(rest)
-    at = tokens.with_prefix(rest)
-    cut, stops = len(rest), state.names.stops
-    kept = [at_ for at_ in at if len(tokens.sorted[at_]) > cut and tokens.sorted[at_][cut] in stops]
+    kept = [at for at in tokens.with_prefix(rest) if len(tokens.sorted[at]) > cut and tokens.sorted[at][cut] in stops]
     return tokens.ids[kept] if kept else None
 
 
 def _many(state: NamesState, tokens: Tokens) -> Ids:
-    depth = state.depth
-    names = state.names.table[state.low : state.high]
-    rests = [name[depth:] for name in names if len(name) > depth] if depth or state.may_end else names
+    rests = _rests(state)
     if not rests:
         return np.array([], np.intp)
     lengths = np.fromiter(map(len, rests), np.int16, len(rests))
-    width = min(WIDTH, int(lengths.max()))
-    text = table_of(rests, width)
+    text = table_of(rests, min(WIDTH, int(lengths.max())))
     fresh = np.zeros(len(rests), np.int16)  # bytes shared with the name before: those prefixes were looked up there
     fresh[1:] = (text[1:] != text[:-1]).argmax(1)
-    hashes = tokens.hashes
-    parts: list[Ids] = [hashes.find(text, lengths, fresh).astype(np.intp)]
-    get = tokens.first.get
-    long = [token for rest in rests if len(rest) > WIDTH for end in range(WIDTH + 1, len(rest) + 1) if (token := get(rest[:end])) is not None]
-    long += [token for data in hashes.rest if any(rest.startswith(data) for rest in rests) and (token := get(data)) is not None]
-    parts.append(np.array(long, np.intp))
+    parts: list[Ids] = [tokens.hashes.find(text, lengths, fresh).astype(np.intp), _long(state, tokens, rests)]
     if tokens.twins:
         parts.append(np.array([twin for token in np.unique(np.concatenate(parts)) for twin in tokens.twins.get(tokens.bytes[token], ())], np.intp))
-    if state.names.stops:
-        if state.names.is_word:
-            parts += [found for rest in rests if (found := tokens.stems.get(rest)) is not None]
-        else:
-            parts += [found for rest in rests if (found := _crossing(state, tokens, rest, is_word=False)) is not None]
+    if state.names.is_word:
+        stem = tokens.stems.get
+        parts += [found for rest in rests if (found := stem(rest)) is not None]
+    else:
+        parts += [found for rest in rests if (found := _crossing(state, tokens, rest)) is not None]
     return np.concatenate(parts)
+
+
+def _long(state: NamesState, tokens: Tokens, rests: Sequence[bytes]) -> Ids:
+    """What the table of hashes has not: tokens longer than its rows, and the few that found no place in it."""
+    get, longest = tokens.first.get, tokens.longest.get
+    found: list[int] = []
+    for rest in rests:
+        if len(rest) > WIDTH:
+            size = min(len(rest), longest(rest[:2], 0)) if state.names.is_word else len(rest)
+            found += [token for end in range(WIDTH + 1, size + 1) if (token := get(rest[:end])) is not None]
+    found += [tokens.first[data] for data in tokens.hashes.rest if any(rest.startswith(data) for rest in rests)]
+    return np.array(found, np.intp)

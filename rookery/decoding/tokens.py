@@ -168,8 +168,11 @@ class Hashes:
         found: list[NDArray[np.int32]] = []
         for number, slot in enumerate(self._slots):
             rows = slot[(flat >> self._shift(number)) & np.uint64((1 << _BITS) - 1)]
-            hit = np.flatnonzero((rows >= 0) & (self._keys[rows] == flat))
+            taken = np.flatnonzero(rows >= 0)  # only where a slot was taken has the next table anything
+            asked, flat, rows = asked[taken], flat[taken], rows[taken]
+            hit = self._keys[rows] == flat
             found.append(self._same(text, asked[hit], rows[hit]))
+            asked, flat = asked[~hit], flat[~hit]
         return np.concatenate(found)
 
     def _same(self, text: NDArray[np.uint8], asked: NDArray[np.intp], rows: NDArray[np.int32]) -> NDArray[np.int32]:
