@@ -68,7 +68,7 @@ def test_a_guard_that_fails_refuses() -> None:
     def broken(said: Said) -> bool:
         raise ValueError("no connection")
 
-    with pytest.raises(GuardRefused, match="nothing passes: .*no connection"):
+    with pytest.raises(GuardRefused, match=r"nothing passes: .*no connection"):
         check(guard(broken))
 
 
