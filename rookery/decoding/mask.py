@@ -11,13 +11,13 @@ import numpy as np
 
 from rookery.decoding.constraint import Language, NamesState, grammar_text
 from rookery.decoding.monitor import Acceptor, Constraint
-from rookery.decoding.tokens import WIDTH, Bools, Ids, Tokens, table_of
+from rookery.decoding.tokens import HEAD, WIDTH, Bools, Ids, Tokens, table_of
 from rookery.models.sampler import Array
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher
 
-FEW = 120
+FEW = 300
 """Up to so many names are looked up one by one; more at once."""
 
 
@@ -180,17 +180,24 @@ def names_mask(state: NamesState, tokens: Tokens) -> Mask:
 
 
 def _few(state: NamesState, tokens: Tokens) -> Ids:
-    get, longest, twins = tokens.first.get, tokens.longest.get, tokens.twins
+    get, heads, twins = tokens.first.get, tokens.heads.get, tokens.twins
     is_word = state.names.is_word
     found: list[int] = []
     crossing: list[Ids] = []
     for rest in _rests(state):
-        size = min(len(rest), longest(rest[:2], 1)) if is_word else len(rest)
-        for end in range(1, size + 1):
+        begin, size, crosses = 1, len(rest), True
+        if is_word and size >= HEAD:
+            head = heads(rest[:HEAD])
+            if head is not None:
+                begin, crosses, size = HEAD + 1, size <= head[0], min(size, head[0])
+                found += head[1]
+            else:
+                size, crosses = HEAD - 1, False
+        for end in range(begin, size + 1):
             token = get(rest[:end])
             if token is not None:
                 found.append(token)
-        crossed = tokens.stems.get(rest) if is_word else _crossing(state, tokens, rest)
+        crossed = _crossing(state, tokens, rest) if crosses else None
         if crossed is not None:
             crossing.append(crossed)
     if twins:
@@ -239,11 +246,11 @@ def _many(state: NamesState, tokens: Tokens) -> Ids:
 
 def _long(state: NamesState, tokens: Tokens, rests: Sequence[bytes]) -> Ids:
     """What the table of hashes has not: tokens longer than its rows, and the few that found no place in it."""
-    get, longest = tokens.first.get, tokens.longest.get
+    get, heads = tokens.first.get, tokens.heads.get
     found: list[int] = []
     for rest in rests:
         if len(rest) > WIDTH:
-            size = min(len(rest), longest(rest[:2], 0)) if state.names.is_word else len(rest)
+            size = min(len(rest), heads(rest[:HEAD], (0, ()))[0]) if state.names.is_word else len(rest)
             found += [token for end in range(WIDTH + 1, size + 1) if (token := get(rest[:end])) is not None]
     found += [tokens.first[data] for data in tokens.hashes.rest if any(rest.startswith(data) for rest in rests)]
     return np.array(found, np.intp)

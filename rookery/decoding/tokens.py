@@ -22,9 +22,11 @@ Bools = NDArray[np.bool_]
 
 WIDTH = 16
 """Tokens of up to so many bytes are found by their hashes; longer ones one by one."""
+HEAD = 4
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _BITS = 20
-_WORD = frozenset(range(128, 256)) | {code for code in range(128) if chr(code) not in BREAKS}
+_BREAKS = frozenset(BREAKS.encode())
+_WORD = frozenset(range(256)) - _BREAKS
 
 
 class Tokens:
@@ -66,13 +68,17 @@ class Tokens:
         return range(low, last_with(self.sorted, prefix, low, len(self.sorted)))
 
     @cached_property
-    def longest(self) -> dict[bytes, int]:
-        """By the first two bytes: the length of the longest token that begins so, and has no end of a word in it."""
-        found: dict[bytes, int] = {}
+    def heads(self) -> dict[bytes, tuple[int, tuple[int, ...]]]:
+        """By the first ``HEAD`` bytes of tokens, where these are of a word: how long the longest of these words is (what ends one and follows left
+        out), and the ids of the tokens that those bytes begin with. One look here stands for several, and most names are found out by it."""
+        longest: dict[bytes, int] = {}
         for data in self.sorted:
-            if all(byte in _WORD for byte in data):
-                found[data[:2]] = max(found.get(data[:2], 0), len(data))
-        return found
+            if len(data) >= HEAD:
+                size = next((at for at, byte in enumerate(data) if byte in _BREAKS), len(data))
+                if size >= HEAD:
+                    longest[data[:HEAD]] = max(longest.get(data[:HEAD], 0), size)
+        return {head: (size, tuple(token for end in range(1, HEAD + 1) if (token := self.first.get(head[:end])) is not None))
+                for head, size in longest.items()}
 
     @cached_property
     def ll(self) -> LLTokenizer:
