@@ -214,6 +214,29 @@ def test_check_draws_and_counts() -> None:
     assert rk("check", "prog.py:reviewed", "--json").data["calls"] == 6
 
 
+def test_explain_asks_nobody_and_learns_from_runs() -> None:
+    told = rk("explain", "prog.py:article", "topic=rooks", "--guess", "titles.items=7", "--parallel", "1,3", "--json").data
+    assert told["calls"] == 8 and set(told["seconds"]) == {"1", "3", "inf"} and told["seconds"]["1"] > told["seconds"]["3"]
+    assert not executed() and not rk("runs", "--json").data["runs"], "no tool was called, and no run is kept"
+    rk("run", "prog.py:article", "topic=rooks")
+    learned = rk("explain", "prog.py:article", "topic=rooks", "--json").data
+    assert learned["learned_from"] == 1 and learned["calls"] == 3
+    fresh = rk("explain", "prog.py:article", "topic=rooks", "--fresh")
+    assert "guesses by type" in fresh.out and "6 model calls" in fresh.out
+    compared = rk("explain", "prog.py:article", "--tune", "topic=a,bb", "--json").data
+    assert [row["value"] for row in compared["values"]] == ["a", "bb"] and compared["tune"] == "topic"
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["--guess", "titles"], "is no guess"), (["--guess", "nothing.items=3"], "there is no call"), (["--guess", "titles.items=x"], "is no number"),
+    (["--guess", "titles.error=2"], "out of range"), (["--pace", "m=1"], "is no pace"), (["--parallel", "0"], "calls in flight"),
+    (["--tune", "topic"], "no values to compare"), (["--tune", "topic=a,b", "--tune", "topic=c,d"], "one input"),
+])  # fmt: skip
+def test_explain_says_what_it_cannot_read(words: list[str], said: str) -> None:
+    done = rk("explain", "prog.py:article", "topic=rooks", *words)
+    assert done.code == 2 and said in done.err
+
+
 def test_runs_of_no_log_makes_none() -> None:
     assert rk("runs").code == 0 and not Path(".rookery").exists()
     assert rk("runs", "--json").data["runs"] == []
