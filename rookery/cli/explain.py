@@ -30,7 +30,7 @@ def explain(
     graph = program.graph
     assumed = guesses_of(guesses, graph)
     views = [] if fresh else earlier(log, graph.name)
-    known = learned(views, assumed)
+    known = learned(views, assumed, graph=graph)
     options: dict[str, Any] = {
         "model": model, "guesses": known, "paces": dict(map(_pace, paces)), "parallel": degrees(parallel), "learned_from": len(views),
     }  # fmt: skip

@@ -10,6 +10,7 @@ from math import prod
 from statistics import fmean
 from typing import Any
 
+from rookery.core.graph import Graph, names_in
 from rookery.core.view import View
 from rookery.engine.door import start
 from rookery.engine.rehearse import _INDEX, Guess, Line, Pace, Rehearsal, in_virtual_time, with_rehearsal
@@ -105,10 +106,11 @@ async def _rehearse(subject: Any, inputs: Mapping[str, Any], rehearsal: Rehearsa
                 raise
 
 
-def learned(views: Iterable[View], guesses: Mapping[str, Guess] | None = None) -> dict[str, Guess]:
+def learned(views: Iterable[View], guesses: Mapping[str, Guess] | None = None, *, graph: Graph | None = None) -> dict[str, Guess]:
     """What earlier runs of a program say of its calls: mean tokens of replies, elements of lists, turns of loops, seconds of tools, and how
-    often a value was not had at the first attempt. What ``guesses`` says stands."""
+    often a value was not had at the first attempt. What ``guesses`` says stands. ``graph`` tells which call a map's list comes from."""
     tokens, seconds, failed = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    lists = _mapped(graph)
     items, turns = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
     for view in views:
         inside = defaultdict[str, set[str]](set)
@@ -128,7 +130,9 @@ def learned(views: Iterable[View], guesses: Mapping[str, Guess] | None = None) -
             if loops:
                 turns[_INDEX.sub("", owner)].append(max(loops) + 1)
             elif any(place[0] == "[" for place in places):
-                items[_INDEX.sub("", owner)].append(len(places))
+                name = _INDEX.sub("", owner)
+                for each in {name, *lists.get(name, ())}:
+                    items[each].append(len(places))
     found = dict[str, Guess]()
     for name in {*tokens, *seconds, *turns}:
         of_tool = seconds.get(name) if name not in tokens else None
@@ -139,3 +143,10 @@ def learned(views: Iterable[View], guesses: Mapping[str, Guess] | None = None) -
     for name, counts in items.items():
         found[name] = replace(found.get(name, Guess()), items=round(fmean(counts)))
     return {**found, **(guesses or {})}
+
+
+def _mapped(graph: Graph | None) -> dict[str, list[str]]:
+    """Of each map of a graph the lists that it goes over."""
+    if graph is None:
+        return {}
+    return {call.name: [name for over in call.over for name in names_in(call.args[over])] for call in graph.call_list if call.kind == "each"}

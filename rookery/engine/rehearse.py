@@ -272,7 +272,7 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jump.now
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]  # its own is generic
         future = super().run_in_executor(executor, func, *args)
         self._jump.threads += 1
         future.add_done_callback(self._thread_ended)

@@ -136,6 +136,7 @@ async def test_guesses_are_learned_from_runs() -> None:
             view = fold(view, event)
     known = learned([view], {"titles": Guess(tokens=9.0)})
     assert known["section"].tokens == 50 and known["section"].items == 3
+    assert learned([view], graph=_Timed.graph)["titles"].items == 3, "the map's list is what titles gave"
     assert known["titles"] == Guess(tokens=9.0), "what is given stands"
 
 
