@@ -207,6 +207,10 @@ def check(
         from rookery.engine.held import ensure_clear
 
         ensure_clear(graph, in_force(graph, Options()))
+    if any(call.policy.decode is not None for call in graph.calls.values()):
+        from rookery.engine.rules import ensure_rules
+
+        ensure_rules(graph)
     picture = layout.mermaid(graph) if mermaid else layout.text(graph)
     if as_json:
         say_json({"program": program, "graph": graph.name, "inputs": inputs_data(graph), "calls": len(graph.calls), "faults": [], "picture": picture})

@@ -28,6 +28,7 @@ from rookery.engine.begin import Options, begin_new, describe, description_of, e
 from rookery.engine.cache import ResultCache
 from rookery.engine.held import ensure_clear
 from rookery.engine.log import Log
+from rookery.engine.rules import ensure_rules
 from rookery.engine.run import Run
 from rookery.errors import InputError, LogCorrupt, RunError, RunMismatch, RunUnknown, RunWaiting, SecretNeeded
 
@@ -74,6 +75,7 @@ def start(
     )
     options = in_force(graph, given)
     ensure_clear(graph, options)
+    ensure_rules(graph)
     place = origin or graph.origin or origin_of(subject)
     named = {**(inputs or {}), **more}
     begin = begin_new(graph, {**_in_order(graph, args, named), **named}, options, place)
@@ -159,6 +161,7 @@ def resume(
     )
     options = in_force(graph, given)
     ensure_clear(graph, options)
+    ensure_rules(graph)
     opened = open_log(log)
     if not any(info.run == id for info in opened.runs()):
         raise RunUnknown(f"no run {id} in this log", run=id, hint="`rookery runs` lists those there are")
@@ -231,6 +234,7 @@ def fork(
     name = new or new_id(graph.name)
     settings = in_force(graph, Options(**{key: value for key, value in {"secrets": secrets, **options}.items() if value is not None}))
     ensure_clear(graph, settings)
+    ensure_rules(graph)
     opened = open_log(log)
     events = opened.read(id)
 

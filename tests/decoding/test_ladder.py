@@ -17,7 +17,7 @@ from rookery.decoding.code import code_in, open_string
 from rookery.decoding.ladder import bare
 from rookery.decoding.tokens import tokens_of
 from rookery.decoding.watch import Watch
-from rookery.errors import CallFailed, LevelMissing, ParseFailed, RookeryError
+from rookery.errors import GraphInvalid, LevelMissing, ParseFailed, RookeryError
 from rookery.models.model import Message, Request
 from rookery.models.ruled import WordList
 from rookery.testing import ScriptedModel
@@ -138,10 +138,10 @@ def test_a_run_masks_at_level_1() -> None:
 
 @pytest.mark.parametrize(("decode", "told"), [("regx", "did you mean 'regex'"), ({"monitors": []}, "names no monitors"), (5, "takes a rule"),
                                               ({"monitors": ["units"], "mode": "maybe"}, "mode is 'maybe'"), (["regex"], "missing 1 required")])
-def test_a_rule_that_makes_no_sense_says_what_to_write(decode: object, told: str) -> None:
-    with pytest.raises(CallFailed) as caught:
+def test_a_rule_that_makes_no_sense_is_a_fault_of_the_graph_and_nothing_runs(decode: object, told: str) -> None:
+    with pytest.raises(GraphInvalid) as caught:
         run(number.using(decode=decode), question="how many", model=ScriptedModel(["12"]))
-    assert told in str(caught.value)
+    assert told in str(caught.value) and "calls.number.decode" in str(caught.value)
 
 
 def test_two_rules_that_contradict_each_other_fail_the_call_and_say_which() -> None:
