@@ -111,7 +111,12 @@ def sites(folder: Path, want: int, seed: int) -> list[Site]:
             line = lines[node.end_lineno - 1]
             column = len(line.encode()[: node.end_col_offset].decode()) - len(node.attr)
             start = sum(map(len, lines[: node.end_lineno - 1])) + column
-            names = jedi.Script(source[:start] + source[start + len(node.attr) :], path=str(path), project=project).complete(node.end_lineno, column)
+            script = jedi.Script(source[:start] + source[start + len(node.attr) :], path=str(path), project=project)
+            try:
+                names = script.complete(node.end_lineno, column)
+            except Exception as error:  # jedi's own failure: a place that it can't be asked about is no place of ours
+                say(f"jedi fails in {path.name}: {type(error).__name__}")
+                continue
             if names and node.attr in {name.name for name in names}:
                 valid = frozenset(name.name for name in names)
                 file = path.relative_to(folder.parent).as_posix()
