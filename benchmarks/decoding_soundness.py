@@ -28,6 +28,7 @@ import numpy as np
 from benchmarks.report import Target, finish, options, say, table
 from rookery.core.report import Report
 from rookery.decoding import Desk, Guarded, Rule, choice, json_schema, members, regex
+from rookery.decoding.constraint import BREAKS
 from rookery.models.model import Message, Request, Sampling
 from rookery.testing import RuledModel
 
@@ -126,16 +127,14 @@ def sites(folder: Path, want: int, seed: int) -> list[Site]:
     return found[:want]
 
 
-async def complete(guard: Guarded, sample: int, *, max_tokens: int, until: str = "") -> tuple[str, str | None]:
-    """A reply, up to its first sign that ``until`` matches, and why it ended (None: it was closed there)."""
-    request = Request((Message.of("user", "x"),), Sampling(temperature=1.0, seed=11, max_tokens=max_tokens), sample=sample)
+async def complete(guard: Guarded, sample: int, *, max_tokens: int, until: tuple[str, ...] = ()) -> tuple[str, str | None]:
+    """A reply, up to the first of the texts ``until``, and why it ended."""
+    sampling = Sampling(temperature=1.0, seed=11, max_tokens=max_tokens, stop=until)
     text, stop = "", None
-    async with aclosing(guard.stream(request)) as stream:  # type: ignore[type-var]
+    async with aclosing(guard.stream(Request((Message.of("user", "x"),), sampling, sample=sample))) as stream:  # type: ignore[type-var]
         async for chunk in stream:
             text += chunk.text
             stop = chunk.stop
-            if until and re.search(until, text):
-                break
     return text, stop
 
 
@@ -153,29 +152,26 @@ async def after_dots(model: RuledModel, places: Sequence[Site], count: int, *, i
         rule = members(project=site.project, file=site.file, before=site.before, after=site.after).within(20.0)
         rule = rule.optimistic() if is_optimistic else rule
         samples = range(count * number // len(places), count * (number + 1) // len(places))
-        async for text, report in _completions(model, rule, desk, samples):
-            name = re.match(r"\w*", text)
+        async for text, stop, report in _completions(model, rule, desk, samples):
             done += 1
             if report.triggers and (report.late or report.empty or report.unknown or report.failed) and not report.masked_s:
                 unconstrained += 1
-            elif name is None or name[0] not in site.valid:
-                if name is not None and name.end() == len(text) and any(known.startswith(name[0]) for known in site.valid):
-                    cut += 1  # it ended at its length in the middle of a name
-                else:
-                    bad.append((site.file, text[:30]))
+            elif stop == "length" and any(known.startswith(text) for known in site.valid):
+                cut += 1  # it ended at its length in the middle of a name
+            elif text not in site.valid:
+                bad.append((site.file, text[:30]))
     await desk.aclose()
     seconds = time.perf_counter() - began
     return {"completions": done, "invalid": len(bad), "cut at their length": cut, "unconstrained": unconstrained,
             "us_per_completion": seconds / max(1, done) * 1e6, "examples": bad[:5]}
 
 
-async def _completions(model: RuledModel, rule: Rule, desk: Desk, samples: range) -> AsyncIterator[tuple[str, Report]]:
+async def _completions(model: RuledModel, rule: Rule, desk: Desk, samples: range) -> AsyncIterator[tuple[str, str | None, Report]]:
     """Several at a time, so that the worker that computes always has something to do."""
 
-    async def one(sample: int) -> tuple[str, Report]:
+    async def one(sample: int) -> tuple[str, str | None, Report]:
         guard = Guarded(model, rule, desk)
-        text, _ = await complete(guard, sample, max_tokens=60, until=r"^[\w]*[^\w]")
-        return text, guard.report
+        return *await complete(guard, sample, max_tokens=60, until=tuple(BREAKS)), guard.report
 
     for some in (samples[at : at + TOGETHER] for at in range(0, len(samples), TOGETHER)):
         for found in await asyncio.gather(*map(one, some)):
