@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,7 @@ from rookery.engine.begin import open_log
 from rookery.engine.door import resume, start
 from rookery.engine.log import Log
 from rookery.engine.run import Run
-from rookery.errors import RunError, RunWaiting
+from rookery.errors import FlowRefused, RunError, RunWaiting
 
 NAME = "conversation"
 IN_SIGHT = 64
@@ -82,9 +83,10 @@ def _remembering(agent: Speaker) -> Tool[..., None] | None:
         from rookery.memory.memory import Note
 
         sources = [(said, "user"), (reply, agent.name)]
-        await memory.keep_many(
-            [Note(text, "event", source=Source(f"{NAME}:{number}", speaker, NAME)) for text, speaker in sources if text.strip()]
-        )
+        with suppress(FlowRefused):  # what has to do with a secret is not kept
+            await memory.keep_many(
+                [Note(text, "event", source=Source(f"{NAME}:{number}", speaker, NAME)) for text, speaker in sources if text.strip()]
+            )
 
     return Tool(remember)
 
