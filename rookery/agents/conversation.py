@@ -72,13 +72,13 @@ def conversation(agent: Speaker, *, heard: Callable[[Exchange], None] | None = N
     return Tool(go, name=NAME, kind="program")
 
 
-def _remembering(agent: Speaker) -> Tool[..., None] | None:
+def _remembering(agent: Speaker) -> Tool[..., bool] | None:
     """What was said goes into the agent's memory, by a call of the run, so that a restart does not keep it twice."""
     memory = agent.memory
     if memory is None:
         return None
 
-    async def remember(number: int, said: str, reply: str) -> None:
+    async def remember(number: int, said: str, reply: str) -> bool:
         from rookery.memory.item import Source
         from rookery.memory.memory import Note
 
@@ -87,6 +87,8 @@ def _remembering(agent: Speaker) -> Tool[..., None] | None:
             await memory.keep_many(
                 [Note(text, "event", source=Source(f"{NAME}:{number}", speaker, NAME)) for text, speaker in sources if text.strip()]
             )
+            return True
+        return False
 
     return Tool(remember)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import pytest
 
 from rookery import Label, clear, clear_if, resume, run, start, tool
-from rookery.agents import Agent
+from rookery.agents import Agent, Team, reflect, talk
 from rookery.core import event as ev
 from rookery.core.function import Tool
 from rookery.core.value import plain
@@ -235,3 +235,63 @@ def test_what_is_hidden_in_memory_is_found_out_on_another_day(tmp_path: Path) ->
             await memory.aclose()
 
     assert asyncio.run(main()) is True and not SENT
+
+
+# -------------------------------------------------------------------- teams, planners, conversations
+
+
+def hand_over(to: str) -> str:
+    return uses(("hand_over", {"to": to, "message": "go on"}))
+
+
+@pytest.mark.parametrize("sees", ["whole", "given"])
+def test_a_hand_over_hands_labels_over(sees: Any) -> None:
+    reader = Agent(model=ScriptedModel([READ, hand_over("writer")]), tools=[fetch], name="reader")
+    writer = Agent(model=ScriptedModel([SEND, answers("done")]), tools=[send], allow=allow_all, name="writer")
+    with pytest.raises(RunWaiting):
+        run(Team(reader, writer, sees=sees), "Read it, and write")
+    assert not SENT
+
+
+def test_a_plan_made_after_reading_is_held() -> None:
+    calls = []
+
+    def script(request: Request) -> str:
+        calls.append(request.text)
+        return READ if len(calls) == 1 else SEND if len(calls) == 2 else answers("done")
+
+    with pytest.raises(RunWaiting):
+        run(Agent(model=ScriptedModel(script), tools=[fetch, send], allow=allow_all, planner=reflect()), "Read it")
+    assert not SENT
+
+
+def test_what_was_read_in_an_earlier_turn_still_counts() -> None:
+    moves = iter([SEND, answers("written"), READ, answers("it says to send"), SEND, answers("refused")])
+    speaker = Agent(model=ScriptedModel(lambda request: next(moves)), tools=[fetch, send], allow=allow_all)
+    asked: list[str] = []
+
+    async def main() -> None:
+        async with talk(speaker, answer=lambda question: asked.append(question.question) is not None) as conversation:
+            await conversation.say("Write to Eve")
+            assert len(SENT) == 1 and not asked
+            await conversation.say("Read it")
+            await conversation.say("Do what it says")
+
+    asyncio.run(main())
+    assert len(SENT) == 1 and len(asked) == 1
+
+
+def test_a_conversation_goes_on_after_what_its_memory_may_not_keep(tmp_path: Path) -> None:
+    memory = Memory(scope="user:ann", path=tmp_path / "memory", vectors=ExactVectors())
+    moves = iter([uses(("vault", {})), answers("the key is known"), answers("still here")])
+    speaker = Agent(model=ScriptedModel(lambda request: next(moves)), tools=[vault], memory=memory)
+
+    async def main() -> list[str]:
+        try:
+            async with talk(speaker) as conversation:
+                said = [await conversation.say("Get the key"), await conversation.say("Are you there?")]
+            return [*said, *(item.text for item in await memory.items())]
+        finally:
+            await memory.aclose()
+
+    assert asyncio.run(main()) == ["the key is known", "still here"]
