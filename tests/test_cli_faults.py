@@ -216,9 +216,11 @@ def test_a_secret_is_asked_for_again() -> None:
 
 
 def test_wrong_usage_is_told_by_the_command() -> None:
-    for words in (["run"], ["resume"], ["nonsense"], ["run", "prog.py:article", "--nonsense"], ["fork", "last"]):
+    for words in (["run"], ["resume"], ["nonsense"], ["run", "prog.py:article", "--nonsense"]):
         done = rk(*words)
         assert done.code == 2 and ("Usage" in done.err or "Error" in done.err)
+    rk("run", "prog.py:article", "topic=x", "-q")
+    fails(2, "fork", "last", says=("nothing is different", "VARIABLE=VALUE"))
     fails(2, "run", "prog.py:article", "topic=x", "--limit", "euro=5", says=("euro", "usd=…"))
 
 
