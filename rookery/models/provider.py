@@ -48,8 +48,9 @@ def model(spec: str | Model | None = None, *, settings: Settings | None = None, 
     :raises SettingMissing: no default model is set, or the model needs a key that is not set.
     :raises SettingWrong: the settings themselves are wrong.
     """
-    if hasattr(spec, "arguments"):  # an entry of settings, or of a workflow's models
-        return model(spec.use, settings=settings, **(spec.arguments() | options))
+    entry: Any = spec
+    if hasattr(entry, "arguments"):  # of settings, or of a workflow's models
+        return model(entry.use, settings=settings, **(entry.arguments() | options))
     if spec is not None and not isinstance(spec, str):
         if options:
             raise SettingWrong(f"options ({', '.join(options)}) can't be changed on a model that is already built",
