@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from rookery.core.passage import Clearance, clear_none
 from rookery.core.policy import NO_POLICY, Policy
 from rookery.core.state import Slot, State
 from rookery.core.types import name_of
-from rookery.core.value import codec
+from rookery.core.value import codec, digest
 from rookery.engine.cache import ResultCache
 from rookery.engine.log import Log, MemoryLog
 from rookery.errors import InputError, ParseFailed, RunError
@@ -133,7 +134,26 @@ def describe(graph: Graph) -> dict[str, Any]:
     while len(described) < len(graphs):
         described.append(_described(graphs[len(described)], graphs, numbers))
     first, *rest = described
-    return first | ({"graphs": rest} if rest else {})
+    if rest:
+        first["graphs"] = rest
+        for call in first["calls"]:
+            if "graph" in call:
+                call["fingerprint"] = _fingerprint(described, call["graph"])
+    return first
+
+
+def _fingerprint(described: list[dict[str, Any]], number: int) -> str:
+    """16 hex digits of what a graph and the graphs it calls say; how a resumed run knows them again."""
+    known = ("name", "kind", "type", "reads", "over", "fingerprint")
+    found, todo = dict[int, Any](), [number]
+    while todo:
+        each = todo.pop()
+        if each not in found:
+            calls = described[each]["calls"]
+            found[each] = [described[each]["output"], [[call[key] if "graph" not in call or key != "fingerprint" else "" for key in known]
+                                                       for call in calls]]  # fmt: skip
+            todo += [call["graph"] for call in calls if "graph" in call]
+    return digest(json.dumps(list(found.values())).encode())[:16]
 
 
 def _described(graph: Graph, graphs: list[Graph], numbers: dict[int, int]) -> dict[str, Any]:

@@ -104,8 +104,9 @@ def translate(text: str, language: str) -> str:
     """Translate into {language}: {text}"""
 
 
-@tool(inline=True)
-def glossary(language: str) -> dict[str, str]:
+@tool
+async def glossary(language: str) -> dict[str, str]:
+    await asyncio.sleep(0.05)
     raise ValueError(f"there is no glossary for {language}")
 
 

@@ -34,6 +34,7 @@ class Dialog(ModalScreen[R]):
     Dialog VerticalScroll { height: auto; max-height: 14; background: $panel; padding: 0 1; margin: 1 0; }
     Dialog Horizontal { height: auto; align-horizontal: right; }
     Dialog Button { margin-left: 2; min-width: 10; height: 3; }
+    Dialog Button:focus { text-style: bold reverse; }
     Dialog .fault { color: $error; height: auto; }
     Dialog .hint { color: $foreground 60%; height: auto; }
     Dialog TextArea { height: 14; max-height: 60vh; margin: 1 0; }

@@ -122,6 +122,9 @@ class ToolsPage(Page):
     async def _verify(self, *names: str) -> None:
         from rookery.tools.library import ToolLibrary
 
+        if not folder().exists():
+            self.notify("there is no library", severity="warning")
+            return
         self.notify(f"{', '.join(names) or 'all tools'}: stored calls are made in the sandbox", timeout=3, markup=False)
         try:
             async with await ToolLibrary.open(folder(), verify=False) as library:

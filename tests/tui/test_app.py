@@ -232,7 +232,7 @@ async def test_what_can_be_saved(log: MemoryLog, tmp_path: Path) -> None:
     async with app.run_test(size=WIDE) as pilot:
         await settle(pilot)
         for place in range(5):
-            await press(pilot, "s", *["down"] * place, "enter")
+            await press(pilot, "i", "s", *["down"] * place, "enter")
             await settle(pilot)
         await press(pilot, "i", "y")
         assert "The Parliament in the Elms" in app.clipboard
