@@ -82,7 +82,7 @@ class MemoryPage(Page):
     def on_screen_resume(self) -> None:
         self.load()
 
-    @work(exclusive=True)
+    @work(exclusive=True, group="load")
     async def load(self) -> None:
         """Read the memory anew."""
         rows = self.query_one(Rows)

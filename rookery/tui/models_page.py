@@ -74,7 +74,7 @@ class ModelsPage(Page):
     def on_screen_resume(self) -> None:
         self.action_load()
 
-    @work(exclusive=True)
+    @work(exclusive=True, group="load")
     async def action_load(self) -> None:
         """Ask again which models there are, and sum up what they have cost."""
         rows = self.query_one(Rows)

@@ -61,7 +61,7 @@ class ToolsPage(Page):
     def on_screen_resume(self) -> None:
         self.load()
 
-    @work(exclusive=True)
+    @work(exclusive=True, group="load")
     async def load(self) -> None:
         """Read the library anew."""
         from rookery.tools.library import ToolLibrary
