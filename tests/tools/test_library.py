@@ -246,7 +246,8 @@ async def test_types_are_widened_where_copies_differ_in_them_only(library: ToolL
     library.add("def add(a: int, b: int) -> int:\n    return a + b\n", examples=[Example({"a": 1, "b": 2}, 3)])
     library.add("def cat(s: str, t: str) -> str:\n    return s + t\n", examples=[Example({"s": "x", "t": "y"}, "xy")])
     assert [merge.dropped.name for merge in (await library.merge_duplicates()).merges] == ["cat"]
-    assert library.show("add").signature == "add(a: int | str, b: int | str) -> int | str" and library.show("add").version == 2
+    signature = library.show("add").signature.replace("str | int", "int | str")  # equal unions are one object, whoever made it first
+    assert signature == "add(a: int | str, b: int | str) -> int | str" and library.show("add").version == 2
     assert await library.tool("cat").function(s="a", t="b") == "ab"
     assert (await library.verify("add"))["add"].ok
 

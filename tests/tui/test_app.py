@@ -322,9 +322,12 @@ async def test_every_screen_at_any_size(log: MemoryLog, size: tuple[int, int]) -
 
 async def test_a_run_of_the_embedded_model_is_watched_live(tmp_path: Path) -> None:
     from examples.game24 import next_steps  # what the model has learned
+    from rookery.models.provider import model
+    from rookery.models.simulated import Latency, SimulatedModel
 
+    slow = SimulatedModel(model("embedded:game24"), latency=Latency(0.0, 0.0, 0.03, jitter=0.0))  # its words last long enough to be seen
     log = SQLiteLog(tmp_path / "log.db")
-    async with start(next_steps, hand="4 5 6 10", model="embedded:game24", log=tmp_path / "log.db", id="live") as run:
+    async with start(next_steps, hand="4 5 6 10", model=slow, log=tmp_path / "log.db", id="live") as run:
         app = RookeryApp(log, run="live", page="run")
         async with app.run_test(size=WIDE) as pilot:
             texts, states = set(), set()
