@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-gpu docs wheel slow lint check clean
+.PHONY: demo test test-gpu test-server docs wheel slow lint check clean
 
 $(BIN)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "rookery needs Python 3.11 or newer; try: make PYTHON=python3.12 …")'
@@ -31,6 +31,9 @@ docs: $(BIN)/.installed  ## The site of docs/, in build/site
 
 wheel:  ## The built wheel in a fresh environment, used from an empty folder
 	.ci/wheel
+
+test-server: $(BIN)/.tested  ## All levels of decoding against a llama.cpp server, which is built first
+	$(BIN)/python -m pytest -m server
 
 slow: $(BIN)/.tested  ## The slow tests too
 	$(BIN)/python -m pytest -m slow

@@ -1,4 +1,4 @@
-"""The comparison of levels: its cases are what an independent reading says; and, slow, a hundred of them against a real llama-server."""
+"""The comparison of levels: its cases are what an independent reading says; and, marked server, a hundred of them against a real llama-server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_targets_say_what_is_missed_and_what_is_absent() -> None:
     assert [target.state for target in targets(None)] == ["absent"] * 3
 
 
-@pytest.mark.slow
+@pytest.mark.server
 @pytest.mark.timeout(1800)
 def test_all_levels_agree_over_a_real_server() -> None:
     try:
