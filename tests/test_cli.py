@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pty
@@ -265,6 +266,8 @@ def test_models_lists_what_each_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     Path("rookery.toml").write_text('model = "writer"\n[models.writer]\nuse = "openai:gpt-5-mini"\napi_key_env = "WRITER_KEY"\n')
     text = rk("models").out
+    if importlib.util.find_spec("torch") is None:
+        assert "rookery[transformers]" in text
     assert "WRITER_KEY is not set" in text and "OPENAI_API_KEY is not set" in text and "embedded:game24" in text and "default: writer" in text
     assert {line["provider"] for line in rk("models", "--json").data["models"]} >= {"embedded", "openai", "litellm", "settings"}
 

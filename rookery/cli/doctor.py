@@ -29,6 +29,8 @@ NEEDS = {
     "embedded": "nothing: its weights come with rookery",
     "openai": "OPENAI_API_KEY for OpenAI itself; only an address for another server: openai:NAME@http://HOST:8000/v1",
     "litellm": "the key of the provider, such as ANTHROPIC_API_KEY or GEMINI_API_KEY",
+    "transformers": "a folder in Hugging Face's format, or a model in the Hub's cache; nothing is downloaded",
+    "llamacpp": "a .gguf file",
     "recorded": "a file of recorded answers",
 }
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "MISTRAL_API_KEY", "GROQ_API_KEY", "OPENROUTER_API_KEY")
@@ -195,9 +197,11 @@ def embedded_files(name: str) -> list[Path]:
 def _missing(provider: str) -> str:
     if provider == "recorded":
         return "needs a file"
-    package = {"openai": "openai", "litellm": "litellm"}.get(provider)
-    if package and util.find_spec(package) is None:
-        return f"pip install {package}"
+    packages = {"openai": ("openai",), "litellm": ("litellm",), "transformers": ("torch", "transformers"), "llamacpp": ("llama_cpp",)}
+    if any(util.find_spec(package) is None for package in packages.get(provider, ())):
+        return f"pip install 'rookery[{provider}]'" if provider in ("transformers", "llamacpp") else f"pip install {provider}"
+    if provider in ("transformers", "llamacpp"):
+        return "needs a model on this machine"
     if provider == "openai" and not os.environ.get("OPENAI_API_KEY") and not os.environ.get("OPENAI_BASE_URL"):
         return "OPENAI_API_KEY is not set; other servers need only an address"
     if provider == "litellm" and not any(os.environ.get(name) for name in KEYS[1:]):
