@@ -85,7 +85,7 @@ _AT_FIRST_USE = (
     | dict.fromkeys(("tool_names", "units"), "rules")
     | {name: name for name in ("arity", "contrast", "enum_members", "imports", "instantiation", "members", "switching", "typestate")}
     | {"Automaton": "automaton", "Jedi": "jedi_analyser", "LanguageServer": "language_server"}
-    | {"Automaton": "automaton", "Desk": "desk", "best_of_n": "best", "diverse_beam": "beam"}
+    | {"Desk": "desk", "best_of_n": "best", "diverse_beam": "beam"}
 )
 """By name: its module. A program without rules loads none of them: it only reads values out of text."""
 

@@ -43,7 +43,8 @@ def missing(signature: Signature, given: Given) -> tuple[str, ...]:
     place, found = 0, []
     for parameter in signature:
         by_place = parameter.kind in ("positional", "either")
-        is_given = (by_place and (place < given.positional or given.has_star)) or parameter.name in given.names
+        is_given = (by_place and (place < given.positional or given.has_star)) or (
+            parameter.kind != "positional" and parameter.name in given.names)
         is_given = is_given or (given.has_stars and parameter.kind != "positional")
         if parameter.required and parameter.kind not in ("rest", "keywords") and not is_given:
             found.append(parameter.name)
